@@ -1,0 +1,88 @@
+# Two commands matter: `make run` and `make test`. Everything else is a piece of them.
+# The steps themselves are in scripts/; each does nothing when there is nothing to do.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := $(or $(BUILD_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/millrace/tools)
+export BUILD_TOOLS := $(TOOLS)
+export PATH := $(CURDIR)/node_modules/.bin:$(TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
+
+##@ Use it
+.PHONY: help
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
+
+.PHONY: run
+run: build ## Install what is missing, build, start on http://127.0.0.1:3000
+	@exec $(TARGET)/release/millrace
+
+.PHONY: build
+build: setup site ## Build target/release/millrace, with its site and Leptos.toml beside it
+	@cargo build --release --bin millrace
+	@scripts/place-site.sh $(TARGET)/release
+
+.PHONY: dev
+dev: setup ## Build for development, start, rebuild and reload on change
+	@scripts/dev.sh
+
+##@ Test it
+.PHONY: test
+test: setup-test fmt lint site rust-tests budgets e2e ## Everything below, in this order
+	@printf '\nAll checks passed.\n'
+
+.PHONY: fmt
+fmt: ## Check the format (to change it: cargo fmt)
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## Clippy with warnings as errors, for the server and for the browser
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy -p dashboard --target wasm32-unknown-unknown --target-dir $(TARGET)/front -- -D warnings
+	cargo clippy -p embed --target wasm32-unknown-unknown --target-dir $(TARGET)/front -- -D warnings
+
+.PHONY: unit
+unit: ## Unit tests
+	cargo test --lib --bins
+
+.PHONY: integration
+integration: ## Integration tests: the server as a library, real files, real ffmpeg
+	cargo test --test '*'
+
+.PHONY: rust-tests
+rust-tests: ## Unit, integration and documentation tests
+	cargo test
+
+.PHONY: budgets
+budgets: site ## Hold what a browser loads against end2end/budgets.json
+	@node scripts/check-budgets.mjs $(TARGET)/site end2end/budgets.json
+
+.PHONY: e2e
+e2e: setup-test site ## The real binary in real Chromium (ARGS="library.spec.ts --headed" and the like)
+	@cargo build --bins --tests
+	@E2E_BINARY=$(abspath $(TARGET)/debug/millrace) playwright test -c end2end $(ARGS)
+
+.PHONY: bench-upload-memory
+bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded
+	@node benches/upload-memory/run.mjs $(abspath $(TARGET)/release/millrace)
+
+##@ Pieces
+.PHONY: setup
+setup: ## Install what building and running need
+	@scripts/setup.sh
+
+.PHONY: setup-test
+setup-test: ## Install what testing needs as well
+	@scripts/setup.sh --test
+
+.PHONY: site
+site: ## Build what the browser loads into target/site
+	@scripts/build-site.sh $(TARGET)
+
+.PHONY: clean
+clean: ## Remove what was built (not your data, not the tools)
+	cargo clean
+	rm -rf node_modules public/vendor end2end/results

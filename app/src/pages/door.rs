@@ -1,0 +1,66 @@
+//! What the two pages before the door share: the sheet they stand on, and who is sent elsewhere.
+
+use leptos::{either::Either, prelude::*};
+use leptos_meta::Title;
+use leptos_router::components::Redirect;
+
+use crate::{
+    icons::Mark,
+    server_fns::{
+        AppError,
+        accounts::{self, Door},
+    },
+    session::Session,
+};
+
+/// What the visitor may do, asked once for the page.
+pub type DoorResource = Resource<Result<Door, AppError>>;
+
+/// Asks the server what the visitor may do.
+pub fn ask() -> DoorResource {
+    Resource::new_blocking(|| (), |()| accounts::look_at_door())
+}
+
+/// Tells the app that somebody came in, as soon as the action did its work.
+pub fn refresh_session(done: impl Fn() -> bool + Send + Sync + 'static) {
+    let session = expect_context::<Session>();
+    Effect::new(move |_| {
+        if done() {
+            session.account.refetch();
+        }
+    });
+}
+
+/// Sends those who are signed in, or at the wrong door, to where they belong; shows the form to the others.
+#[component]
+pub fn Doorway<V: IntoView + 'static>(
+    /// What the visitor may do.
+    door: DoorResource,
+    /// The page's title.
+    title: &'static str,
+    /// Where to go instead, if anywhere.
+    elsewhere: fn(Door) -> Option<&'static str>,
+    /// The form.
+    form: impl Fn(Door) -> V + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    view! {
+        <Title text=title/>
+        <div class="door">
+            <div class="door-sheet">
+                <Mark/>
+                <Suspense fallback=|| view! { <p class="muted">"One moment"</p> }>
+                    {move || Suspend::new(async move {
+                        match door.await {
+                            Ok(door) if door.signed_in => Either::Left(view! { <Redirect path="/"/> }.into_any()),
+                            Ok(door) => match elsewhere(door) {
+                                Some(path) => Either::Left(view! { <Redirect path=path/> }.into_any()),
+                                None => Either::Right(form(door)),
+                            },
+                            Err(error) => Either::Left(view! { <h1>{title}</h1><p class="form-error" role="alert">{error.problem.detail}</p> }.into_any()),
+                        }
+                    })}
+                </Suspense>
+            </div>
+        </div>
+    }
+}

@@ -1,0 +1,14 @@
+//! One file a page, and beside it the plain logic it has.
+
+pub mod door;
+pub mod library;
+pub mod not_found;
+pub mod settings;
+pub mod settings_keys;
+pub mod shelf;
+pub mod sign_in;
+pub mod sign_up;
+pub mod steps;
+pub mod video;
+pub mod video_head;
+pub mod video_side;

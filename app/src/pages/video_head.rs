@@ -1,0 +1,163 @@
+//! Under the picture: the title and how to change it, where the video stands, and what can be done about a failure.
+
+use domain::video::{Stage, Video};
+use leptos::{form::ActionForm, html, prelude::*};
+
+use super::steps::{Steps, steps_of};
+use crate::{
+    components::{
+        announcer::Announcer,
+        chips::{Chips, chips_of},
+        clock::{Clock, Moment},
+        confirm::Confirm,
+        fields::{FormError, error_of},
+    },
+    icons::{Glyph, Icon},
+    server_fns::videos::{DeleteVideo, RenameVideo, RetryVideo},
+    uploader::{drop_overlay::FileChooser, engine::Uploader},
+};
+
+/// Title, state and what can be done.
+#[component]
+pub fn VideoHead(
+    /// The video.
+    video: RwSignal<Video>,
+) -> impl IntoView {
+    let uploader = expect_context::<Uploader>();
+    let id = video.with_untracked(|video| video.id);
+    let created_at_ms = video.with_untracked(|video| video.created_at_ms);
+    let local = Memo::new(move |_| uploader.percent_of(id));
+    let chips = Memo::new(move |_| video.with(|video| chips_of(video, local.get())));
+    let steps = Memo::new(move |_| video.with(|video| steps_of(video, local.get())));
+    let under_way = Memo::new(move |_| video.with(|video| video.stage != Stage::Ready));
+    view! {
+        <div class="video-head">
+            <Rename video/>
+            <Delete video/>
+        </div>
+        <p class="meta"><Chips chips/><span>"Uploaded "<Moment at_ms=created_at_ms/></span></p>
+        <Show when=move || under_way.get()><Steps steps/></Show>
+        <Failed video/>
+    }
+}
+
+#[component]
+fn Rename(video: RwSignal<Video>) -> impl IntoView {
+    let announcer = expect_context::<Announcer>();
+    let action = ServerAction::<RenameVideo>::new();
+    let error = error_of(action.value());
+    let id = video.with_untracked(|video| video.id.to_string());
+    let title = Memo::new(move |_| video.with(|video| video.title.clone()));
+    let details = NodeRef::<html::Details>::new();
+    let input = NodeRef::<html::Input>::new();
+    // A title that was refused stays in the field, also when the page was drawn anew.
+    let kept = error.with_untracked(|error| error.as_ref().and_then(|error| error.kept.clone()));
+    let refused = kept.is_some();
+
+    Effect::new(move |_| {
+        if let Some(Ok(renamed)) = action.value().get() {
+            video.set(renamed);
+            if let Some(details) = details.get_untracked() {
+                details.set_open(false);
+            }
+            announcer.say("Title saved", false);
+        }
+    });
+    let on_toggle = move |_| {
+        if let (Some(details), Some(input)) = (details.get_untracked(), input.get_untracked()) {
+            if details.open() {
+                drop(input.focus());
+                input.select();
+            } else {
+                input.set_value(&title.get_untracked());
+            }
+        }
+    };
+    view! {
+        <h1 class="video-title">{title}</h1>
+        <details class="rename" node_ref=details open=refused on:toggle=on_toggle>
+            <summary class="button"><Icon glyph=Glyph::Pencil/>"Rename"</summary>
+            <ActionForm action=action attr:class="rename-form">
+                <input type="hidden" name="id" value=id/>
+                <input
+                    node_ref=input
+                    name="title"
+                    aria-label="Title"
+                    required
+                    maxlength="200"
+                    value=kept.unwrap_or_else(|| title.get_untracked())
+                    aria-describedby="rename-error"
+                />
+                <button class="button primary">"Save"</button>
+                <FormError id="rename-error" error/>
+            </ActionForm>
+        </details>
+    }
+}
+
+#[component]
+fn Delete(video: RwSignal<Video>) -> impl IntoView {
+    let action = ServerAction::<DeleteVideo>::new();
+    let error = error_of(action.value());
+    let id = video.with_untracked(|video| video.id.to_string());
+    let question = Signal::derive(move || video.with(|video| format!("Delete “{}”?", video.title)));
+    view! {
+        <Confirm
+            id="delete-video"
+            button_class="button danger"
+            button=ViewFn::from(|| view! { <Icon glyph=Glyph::Trash/>"Delete" })
+            question
+            consequence="The file, everything made of it and its links go at once. This cannot be undone."
+        >
+            <ActionForm action=action>
+                <input type="hidden" name="id" value=id/>
+                <button class="button danger solid">"Delete video"</button>
+                <FormError id="delete-error" error/>
+            </ActionForm>
+        </Confirm>
+    }
+}
+
+/// Why it failed, and what to do now.
+#[component]
+fn Failed(video: RwSignal<Video>) -> impl IntoView {
+    let chooser = expect_context::<FileChooser>();
+    let clock = expect_context::<Clock>();
+    let action = ServerAction::<RetryVideo>::new();
+    let error = error_of(action.value());
+    let id = video.with_untracked(|video| video.id);
+    let failure = Memo::new(move |_| video.with(|video| video.failure.clone().filter(|_| video.stage == Stage::Failed)));
+    Effect::new(move |_| {
+        if let Some(Ok(retried)) = action.value().get() {
+            video.set(retried);
+        }
+    });
+    move || {
+        failure.get().map(|failure| {
+            let again = if failure.code.worth_retrying() {
+                view! {
+                    <ActionForm action=action>
+                        <input type="hidden" name="id" value=id.to_string()/>
+                        <button class="button"><Icon glyph=Glyph::Retry/>"Try again"</button>
+                    </ActionForm>
+                }
+                .into_any()
+            } else {
+                view! {
+                    <button type="button" class="button" disabled=move || !clock.alive() on:click=move |_| chooser.open()>
+                        <Icon glyph=Glyph::Upload/>"Upload it again"
+                    </button>
+                }
+                .into_any()
+            };
+            view! {
+                <section class="failure" aria-label="Why it failed">
+                    <Icon glyph=Glyph::Alert/>
+                    <div><p>{failure.message}</p><p class="small muted">"Code: "<code>{failure.code.as_str()}</code></p></div>
+                    {again}
+                    <FormError id="retry-error" error/>
+                </section>
+            }
+        })
+    }
+}

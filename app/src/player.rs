@@ -1,0 +1,207 @@
+//! The player: one component for the video page, the watch page and the embed. It knows no router and no server function: the page
+//! gives it a [`Playback`] and a way to ask for a fresh one.
+//!
+//! How it is cut: `state`, `quality`, `keys`, `recovery` and `clock` are plain values, tested on the host; `store` holds them as
+//! signals; `engine` with `observe` and `perform` is the browser's side, over `hls`; `controls`, `seek_bar`, `menu` and `overlay` show the
+//! store and send a `Request`. A control never touches the video.
+
+mod clock;
+mod controls;
+mod engine;
+mod hls;
+mod hls_extern;
+mod icons;
+mod keys;
+mod menu;
+mod observe;
+mod overlay;
+mod perform;
+mod preferences;
+mod quality;
+mod recovery;
+mod request;
+mod screen;
+mod script;
+mod seek_bar;
+mod start;
+mod state;
+mod store;
+mod timer;
+
+use std::time::Duration;
+
+use domain::video::Playback;
+use leptos::{
+    ev::{KeyboardEvent, PointerEvent},
+    html,
+    prelude::*,
+};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Event};
+
+pub use self::{script::HLS_SCRIPT, start::StartOptions};
+use self::{engine::Engine, keys::Focus, request::Request, state::Phase, store::Store};
+
+/// How often a page is asked whether a video that is being prepared can be played by now.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Plays a video, or says why it does not.
+///
+/// `renew` is called when a fresh [`Playback`] is wanted: regularly while the video is being prepared, and when its address was
+/// refused. The page answers by setting `playback` (the same value again is fine), or `gone` where the video is not to be had any more.
+#[component]
+pub fn Player(
+    /// What to play.
+    #[prop(into)]
+    playback: Signal<Playback>,
+    /// Asks the page for a fresh `playback`.
+    renew: Callback<()>,
+    /// The page learnt that the video is private now, or deleted.
+    #[prop(optional, into)]
+    gone: Signal<bool>,
+    /// How to begin.
+    #[prop(optional)]
+    start: StartOptions,
+) -> impl IntoView {
+    let store = Store::new(playback, gone);
+    let group = NodeRef::<html::Div>::new();
+    let video = NodeRef::<html::Video>::new();
+    run(store, group, video, renew, start);
+
+    let size = move || playback.with(|playback| playback.size);
+    let poster = move || playback.with(|playback| playback.poster_url.clone());
+    let playing = move || matches!(store.phase.get(), Phase::Playing | Phase::Buffering);
+    view! {
+        <div
+            class="player"
+            role="group"
+            tabindex="0"
+            dir="ltr"
+            aria-label=move || playback.with(|playback| format!("{}, video player", playback.title))
+            data-player-state=move || store.phase.get().word()
+            data-idle=move || (playing() && store.idle.get()).then_some("")
+            node_ref=group
+            on:keydown=move |event| on_key(&event, store)
+            on:pointermove=move |event| on_hover(&event, store, Request::Wake)
+            on:pointerleave=move |event| on_hover(&event, store, Request::Leave)
+        >
+            // Width and height give the element its shape before anything is loaded, so that nothing jumps.
+            <video
+                class="player-video"
+                data-testid="video"
+                width=move || size().0
+                height=move || size().1
+                poster=poster
+                preload="auto"
+                playsinline
+                node_ref=video
+                on:pointerup=move |event| on_press(&event, store)
+                on:dblclick=move |_| store.send(Request::ToggleFullScreen)
+            ></video>
+            <noscript inner_html=playback.with_untracked(|playback| overlay::without_script(playback.state))></noscript>
+            {overlay::overlay(store)}
+            <p class="player-note" role="status">{move || store.note.get()}</p>
+            {controls::controls(store)}
+        </div>
+    }
+}
+
+/// Ties the engine to the rendered elements and to the page's news. Effects run in the browser only.
+fn run(store: Store, group: NodeRef<html::Div>, video: NodeRef<html::Video>, renew: Callback<()>, start: StartOptions) {
+    let alive = RwSignal::new(false);
+    Effect::new(move |_| {
+        if let (Some(group), Some(video)) = (group.get(), video.get()) {
+            store.set_engine(Some(Engine::start(store, group.into(), video, renew, start)));
+            alive.set(true);
+        }
+    });
+    Effect::new(move |_| {
+        let playback = store.playback.get();
+        if alive.get()
+            && let Some(engine) = store.engine()
+        {
+            engine.adopt(&playback);
+        }
+    });
+    Effect::new(move |_| {
+        let gone = store.phase.get() == Phase::Trouble(state::Trouble::Gone);
+        if gone && let Some(engine) = store.engine() {
+            engine.stop();
+        }
+    });
+    Effect::new(move |_| {
+        if store.phase.get() == Phase::Processing {
+            let poll = move || {
+                // Nobody looks: no need to ask.
+                if !document().hidden() {
+                    renew.run(());
+                }
+            };
+            if let Ok(interval) = set_interval_with_handle(poll, POLL) {
+                on_cleanup(move || interval.clear());
+            }
+        }
+    });
+    on_cleanup(move || store.set_engine(None));
+}
+
+fn on_key(event: &KeyboardEvent, store: Store) {
+    if event.ctrl_key() || event.alt_key() || event.meta_key() || event.default_prevented() {
+        return;
+    }
+    let Some(request) = keys::request_for(&event.key(), focus_of(event)) else { return };
+    event.prevent_default();
+    event.stop_propagation();
+    // A key held down seeks on, but must not flicker between playing and paused.
+    let toggles = matches!(
+        request,
+        Request::TogglePlay | Request::ToggleMute | Request::ToggleFullScreen | Request::TogglePictureInPicture
+    );
+    if !(event.repeat() && toggles) {
+        store.send(request);
+    }
+}
+
+fn focus_of(event: &Event) -> Focus {
+    let Some(element) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) else { return Focus::Player };
+    let is = |selector: &str| element.closest(selector).is_ok_and(|found| found.is_some());
+    if is("[role=menu]") {
+        Focus::Menu
+    } else if is("input[type=range]") {
+        Focus::Range
+    } else if is("input, textarea, select, [contenteditable]") {
+        Focus::Field
+    } else if is("[role=slider]") {
+        Focus::SeekBar
+    } else if is("button, a") {
+        Focus::Button
+    } else {
+        Focus::Player
+    }
+}
+
+/// Only what can hover tells by moving that somebody is there; a finger taps.
+fn on_hover(event: &PointerEvent, store: Store, request: Request) {
+    if event.pointer_type() != "touch" {
+        store.send(request);
+    }
+}
+
+/// A click on the picture plays and pauses; a tap first brings the controls back.
+fn on_press(event: &PointerEvent, store: Store) {
+    if event.button() != 0 {
+        return;
+    }
+    let hidden = store.idle.get_untracked();
+    if store.menu.get_untracked() {
+        store.menu.set(false);
+    } else if event.pointer_type() == "touch" && (hidden || store.phase.get_untracked() == Phase::Playing) {
+        // A second tap sends them away again.
+        store.idle.set(!hidden);
+        if hidden {
+            store.send(Request::Wake);
+        }
+    } else {
+        store.send(Request::TogglePlay);
+    }
+}

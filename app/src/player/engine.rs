@@ -1,0 +1,390 @@
+//! The player at work in the browser: which source is open, what to do when something fails, and when to ask the page for a
+//! fresh playback. It owns hls.js and every listener and timer, and lets go of all of them when dropped. What the viewer wants
+//! is carried out in `perform.rs`; what the video element tells is read in `observe.rs`.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+};
+
+use domain::video::Playback;
+use leptos::prelude::*;
+use web_sys::{HtmlElement, HtmlVideoElement};
+
+use super::{
+    hls::{Hls, HlsEvent},
+    observe::Listeners,
+    preferences,
+    recovery::{Fault, Recovery, Remedy},
+    screen::Screen,
+    script,
+    start::StartOptions,
+    state::{MediaFacts, Trouble},
+    store::Store,
+    timer::Timer,
+};
+
+/// How long the page has for a fresh playback before the address at hand is tried once more: it may have answered with the same one.
+const RENEWAL_MS: u32 = 5_000;
+
+/// One player's machinery.
+pub(super) struct Engine {
+    pub(super) store: Store,
+    pub(super) video: HtmlVideoElement,
+    pub(super) group: HtmlElement,
+    renew: Callback<()>,
+    start: StartOptions,
+    hls: RefCell<Option<Rc<Hls>>>,
+    recovery: RefCell<Recovery>,
+    /// The address that is open, or about to be.
+    url: RefCell<Option<String>>,
+    /// Second to begin at when the source is ready.
+    at: Cell<f64>,
+    /// The viewer wants it to play.
+    pub(super) wanted: Cell<bool>,
+    /// It played at least once.
+    pub(super) started: Cell<bool>,
+    /// The page was asked for a fresh playback.
+    renewing: Cell<bool>,
+    retry: Timer,
+    renewal: Timer,
+    pub(super) idle: Timer,
+    pub(super) note: Timer,
+    listeners: RefCell<Option<Listeners>>,
+    this: Weak<Engine>,
+}
+
+impl Engine {
+    /// Takes the rendered elements over and loads what there is to play.
+    pub(super) fn start(store: Store, group: HtmlElement, video: HtmlVideoElement, renew: Callback<()>, start: StartOptions) -> Rc<Self> {
+        let engine = Rc::new_cyclic(|this| Self {
+            store,
+            video,
+            group,
+            renew,
+            start,
+            hls: RefCell::default(),
+            recovery: RefCell::default(),
+            url: RefCell::default(),
+            at: Cell::new(start.at),
+            wanted: Cell::new(start.autoplay),
+            started: Cell::new(false),
+            renewing: Cell::new(false),
+            retry: Timer::default(),
+            renewal: Timer::default(),
+            idle: Timer::default(),
+            note: Timer::default(),
+            listeners: RefCell::default(),
+            this: this.clone(),
+        });
+        engine.listeners.replace(Some(Listeners::attach(&engine)));
+        engine.apply_preferences();
+        store.screen.set(Screen::read(&engine.group, &engine.video));
+        engine.adopt(&store.playback.get_untracked());
+        engine
+    }
+
+    /// The page has news of the video.
+    pub(super) fn adopt(&self, playback: &Playback) {
+        let Some(url) = self.store.url() else { return };
+        if self.renewing.get() {
+            self.reopen(url);
+        } else if self.url.borrow().is_none() && self.store.trouble.get_untracked().is_none() {
+            if playback.duration_ms > 0 {
+                self.store.timeline.update(|timeline| timeline.duration = playback.duration_ms as f64 / 1000.0);
+            }
+            if self.wanted.get() || !saves_data() {
+                self.open(url);
+            }
+        }
+    }
+
+    /// Plays, or sees to it that it will.
+    pub(super) fn play(&self) {
+        self.wanted.set(true);
+        if let Some(hls) = self.hls() {
+            hls.buffer_ahead();
+            self.start_video();
+        } else if !self.video.current_src().is_empty() {
+            self.start_video();
+        } else if self.url.borrow().is_none()
+            && let Some(url) = self.store.url()
+        {
+            self.open(url);
+        }
+        self.observe();
+    }
+
+    /// Once more, by hand, after giving up.
+    pub(super) fn try_again(&self) {
+        let expired = self.store.trouble.get_untracked() == Some(Trouble::Expired);
+        self.recovery.take();
+        self.wanted.set(true);
+        self.store.trouble.set(None);
+        match self.store.url() {
+            Some(url) if !expired => self.reopen(url),
+            _ => self.ask_for_renewal(),
+        }
+    }
+
+    /// Lets go of the source: it is not ours to show any more.
+    pub(super) fn stop(&self) {
+        self.retry.cancel();
+        self.renewal.cancel();
+        self.renewing.set(false);
+        self.wanted.set(false);
+        self.close();
+        self.url.take();
+        self.observe();
+    }
+
+    /// The network is back: no need to wait for the timer.
+    pub(super) fn retry_now(&self) {
+        if self.retry.cancel() {
+            self.load_on();
+        }
+    }
+
+    /// The hold on hls.js, where it plays.
+    pub(super) fn hls(&self) -> Option<Rc<Hls>> {
+        self.hls.borrow().clone()
+    }
+
+    /// What is known of the media element, on top of what it says itself.
+    pub(super) fn facts(&self) -> MediaFacts {
+        MediaFacts {
+            attached: self.url.borrow().is_some(),
+            wanted: self.wanted.get(),
+            started: self.started.get(),
+            ..MediaFacts::default()
+        }
+    }
+
+    /// Second to begin at, for a player that cannot be told beforehand.
+    pub(super) fn native_start(&self) -> Option<f64> {
+        (self.hls.borrow().is_none() && self.at.get() > 0.0).then(|| self.at.replace(0.0))
+    }
+
+    /// The playhead moves.
+    pub(super) fn progressed(&self, position: f64) {
+        self.recovery.borrow_mut().played(position);
+    }
+
+    /// Acts on a fault. Late ones, of a source that is being replaced, are no news.
+    pub(super) fn fault(&self, fault: Fault) {
+        if self.renewing.get() || self.store.trouble.get_untracked().is_some() || self.url.borrow().is_none() {
+            return;
+        }
+        let online = window().navigator().on_line();
+        let remedy = self.recovery.borrow_mut().remedy(fault, self.video.current_time(), online);
+        match remedy {
+            Remedy::LoadOn { after_ms } => {
+                self.store.waiting.set(true);
+                self.later(&self.retry, after_ms, Self::load_on);
+            }
+            Remedy::Recover => {
+                if let Some(hls) = self.hls() {
+                    hls.recover();
+                    self.resume();
+                } else if let Some(url) = self.url.borrow().clone() {
+                    self.reopen(url);
+                }
+            }
+            Remedy::Renew => self.ask_for_renewal(),
+            Remedy::GiveUp(trouble) => self.give_up(trouble),
+        }
+    }
+
+    /// Runs `then` on this engine later, if it is still there.
+    pub(super) fn later(&self, timer: &Timer, ms: u32, then: impl FnOnce(&Self) + 'static) {
+        let this = self.this.clone();
+        timer.set(ms, move || {
+            if let Some(engine) = this.upgrade() {
+                then(&engine);
+            }
+        });
+    }
+
+    fn load_on(&self) {
+        self.retry.cancel();
+        let went_on = self.hls().is_some_and(|hls| hls.load_on());
+        if !went_on && let Some(url) = self.url.borrow().clone() {
+            self.reopen(url);
+        }
+    }
+
+    /// Playing goes on from the buffer meanwhile.
+    fn ask_for_renewal(&self) {
+        self.renewing.set(true);
+        self.later(&self.renewal, RENEWAL_MS, |engine| {
+            if let Some(url) = engine.store.url() {
+                engine.reopen(url);
+            } else {
+                engine.give_up(Trouble::Expired);
+            }
+        });
+        self.renew.run(());
+    }
+
+    fn give_up(&self, trouble: Trouble) {
+        self.keep_position();
+        self.renewing.set(false);
+        self.close();
+        self.store.waiting.set(false);
+        self.store.trouble.set(Some(trouble));
+        self.observe();
+    }
+
+    /// Opens anew where it was.
+    fn reopen(&self, url: String) {
+        self.renewing.set(false);
+        self.renewal.cancel();
+        self.keep_position();
+        self.open(url);
+    }
+
+    fn keep_position(&self) {
+        if self.video.ready_state() > 0 {
+            self.at.set(self.video.current_time());
+        }
+    }
+
+    fn close(&self) {
+        drop(self.hls.take());
+        if self.video.has_attribute("src") {
+            let _ = self.video.remove_attribute("src");
+            self.video.load();
+        }
+    }
+
+    fn open(&self, url: String) {
+        self.close();
+        self.url.replace(Some(url));
+        self.observe();
+        let this = self.this.clone();
+        leptos::task::spawn_local(async move {
+            let loaded = script::load().await;
+            let Some(engine) = this.upgrade() else { return };
+            match loaded {
+                Ok(()) => engine.attach(),
+                Err(_) => engine.fault(Fault::Network),
+            }
+        });
+    }
+
+    /// hls.js decides first; native playback only where it cannot work.
+    fn attach(&self) {
+        let Some(url) = self.url.borrow().clone() else { return };
+        if self.hls.borrow().is_some() {
+            // Opened twice while the script was on its way.
+            return;
+        }
+        if Hls::is_supported() {
+            let this = self.this.clone();
+            let opened = Hls::open(&self.video, &url, self.at.get(), move |event| {
+                let this = this.clone();
+                // Not from inside hls.js's own call: a remedy may destroy it.
+                leptos::task::spawn_local(async move {
+                    if let Some(engine) = this.upgrade() {
+                        engine.hear(event);
+                    }
+                });
+            });
+            match opened {
+                Ok(hls) => drop(self.hls.replace(Some(Rc::new(hls)))),
+                Err(_) => self.give_up(Trouble::Unsupported),
+            }
+        } else if !self.video.can_play_type("application/vnd.apple.mpegurl").is_empty() {
+            self.video.set_src(&url);
+            self.resume();
+        } else {
+            self.give_up(Trouble::Unsupported);
+        }
+    }
+
+    fn hear(&self, event: HlsEvent) {
+        match event {
+            HlsEvent::Parsed(rungs) => {
+                self.store.waiting.set(false);
+                self.store.qualities.update(|qualities| {
+                    // A choice made before is kept where the new list has it.
+                    qualities.chosen = qualities.chosen.filter(|level| rungs.iter().any(|rung| rung.level == *level));
+                    qualities.playing = None;
+                    qualities.rungs = rungs;
+                });
+                if let Some(hls) = self.hls() {
+                    if let Some(level) = self.store.qualities.get_untracked().chosen {
+                        hls.choose(Some(level));
+                    }
+                    if self.started.get() || self.wanted.get() {
+                        hls.buffer_ahead();
+                    }
+                }
+                self.resume();
+            }
+            HlsEvent::Switched(level) => self.store.qualities.update(|qualities| qualities.playing = Some(level)),
+            HlsEvent::Failed(fault) => self.fault(fault),
+        }
+    }
+
+    fn resume(&self) {
+        if self.wanted.get() {
+            self.start_video();
+        }
+    }
+
+    fn start_video(&self) {
+        let Ok(promise) = self.video.play() else { return };
+        let this = self.this.clone();
+        leptos::task::spawn_local(async move {
+            let Err(error) = wasm_bindgen_futures::JsFuture::from(promise).await else { return };
+            let name = js_sys::Reflect::get(&error, &"name".into()).ok().and_then(|name| name.as_string());
+            if let Some(engine) = this.upgrade()
+                && name.as_deref() == Some("NotAllowedError")
+            {
+                engine.play_refused();
+            }
+        });
+    }
+
+    /// The browser starts nothing by itself that can be heard: without sound, with a button that brings it back. If not even
+    /// that, the viewer presses play.
+    fn play_refused(&self) {
+        if self.video.muted() || self.started.get() {
+            self.wanted.set(false);
+            self.observe();
+        } else {
+            self.video.set_muted(true);
+            self.store.sound.update(|sound| (sound.muted, sound.muted_by_browser) = (true, true));
+            self.resume();
+        }
+    }
+
+    fn apply_preferences(&self) {
+        let mut sound = preferences::sound();
+        sound.muted |= self.start.muted;
+        self.video.set_volume(sound.volume);
+        self.video.set_muted(sound.muted);
+        self.video.set_loop(self.start.looping);
+        let rate = preferences::rate();
+        // The default too: a new source sets the speed back to it.
+        self.video.set_default_playback_rate(rate);
+        self.video.set_playback_rate(rate);
+        self.store.sound.set(sound);
+        self.store.rate.set(rate);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Listeners first, so that closing is not observed.
+        self.listeners.take();
+        self.close();
+    }
+}
+
+/// Whether the browser asks to be sparing with data: then nothing is loaded before the viewer presses play.
+fn saves_data() -> bool {
+    let get = |object: &wasm_bindgen::JsValue, name: &str| js_sys::Reflect::get(object, &name.into());
+    get(&window().navigator(), "connection").and_then(|connection| get(&connection, "saveData")).is_ok_and(|saves| saves.is_truthy())
+}

@@ -1,0 +1,307 @@
+//! What the player knows, as plain values: where it stands, what it shows, and the arithmetic of seeking, sound and speed.
+//! No browser in here, so that all of it is tested on the host.
+
+use domain::video::PlaybackState;
+
+use super::clock;
+
+/// Speeds on offer.
+pub(super) const RATES: [f64; 7] = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0];
+
+/// Why there is nothing to see, where that is no state of the video itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Private now, or deleted.
+    Gone,
+    /// The grant ran out and no new one came.
+    Expired,
+    /// This browser has no way to play HLS.
+    Unsupported,
+    /// The server did not answer, more than a few times.
+    Unreachable,
+    /// The browser could not decode it, and starting anew did not help.
+    Undecodable,
+}
+
+impl Trouble {
+    /// Heading and next step.
+    pub(super) const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Gone => ("This video is private or does not exist", "Ask whoever sent you the link for a new one."),
+            Self::Expired => ("The link to this video has run out", "Get a new one and go on where you were."),
+            Self::Unsupported => ("This browser cannot play this video", "Update the browser, or open this page in another one."),
+            Self::Unreachable => ("The video cannot be reached", "Check the connection, then try again."),
+            Self::Undecodable => ("This browser could not decode the video", "Try again; if it fails again, try another browser."),
+        }
+    }
+
+    /// What the button says, where trying again can help.
+    pub(super) const fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Gone | Self::Unsupported => None,
+            Self::Expired => Some("Get a new link"),
+            Self::Unreachable | Self::Undecodable => Some("Try again"),
+        }
+    }
+}
+
+/// What the `<video>` element says of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct MediaFacts {
+    /// A source was given to it.
+    pub(super) attached: bool,
+    /// The picture at the playhead is there.
+    pub(super) loaded: bool,
+    /// Playing, or trying to.
+    pub(super) running: bool,
+    /// Running, but what comes next is not here yet.
+    pub(super) starved: bool,
+    pub(super) ended: bool,
+    /// The viewer wants it to play; it may not be able to yet.
+    pub(super) wanted: bool,
+    /// It played at least once.
+    pub(super) started: bool,
+}
+
+/// What the player shows. The words of [`Phase::word`] are in the page for style sheets and tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing loaded; the poster shows.
+    Idle,
+    Loading,
+    Playing,
+    Paused,
+    Buffering,
+    Ended,
+    Processing,
+    Failed,
+    Trouble(Trouble),
+}
+
+impl Phase {
+    /// The one place that says what is shown.
+    pub(super) fn of(video: PlaybackState, media: MediaFacts, trouble: Option<Trouble>) -> Self {
+        match (trouble, video) {
+            (Some(trouble), _) => Self::Trouble(trouble),
+            // What plays goes on playing, whatever news of the video came meanwhile.
+            _ if media.attached => Self::of_media(media),
+            (None, PlaybackState::Processing) => Self::Processing,
+            (None, PlaybackState::Failed) => Self::Failed,
+            (None, PlaybackState::Playable) => Self::Idle,
+        }
+    }
+
+    const fn of_media(media: MediaFacts) -> Self {
+        match media {
+            MediaFacts { ended: true, .. } => Self::Ended,
+            MediaFacts { started: true, loaded: false, wanted: true, .. } | MediaFacts { running: true, starved: true, started: true, .. } => {
+                Self::Buffering
+            }
+            MediaFacts { loaded: false, .. } | MediaFacts { running: true, starved: true, .. } => Self::Loading,
+            MediaFacts { running: true, .. } => Self::Playing,
+            _ => Self::Paused,
+        }
+    }
+
+    /// As `data-player-state` says it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Loading => "loading",
+            Self::Playing => "playing",
+            Self::Paused => "paused",
+            Self::Buffering => "buffering",
+            Self::Ended => "ended",
+            Self::Processing => "processing",
+            Self::Failed => "failed",
+            Self::Trouble(Trouble::Expired) => "expired",
+            Self::Trouble(_) => "error",
+        }
+    }
+
+    /// Whether there is something for the controls to act on.
+    pub(super) const fn controllable(self) -> bool {
+        !matches!(self, Self::Processing | Self::Failed | Self::Trouble(_))
+    }
+}
+
+/// Where the playhead is, and what is buffered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Timeline {
+    pub(super) position: f64,
+    /// Seconds; 0 until known.
+    pub(super) duration: f64,
+    /// Ranges in seconds, in order.
+    pub(super) buffered: Vec<(f64, f64)>,
+}
+
+impl Timeline {
+    /// The second to seek to for `wish`, inside the video.
+    pub(super) fn clamp(&self, wish: f64) -> f64 {
+        if wish.is_finite() { wish.clamp(0.0, self.duration.max(0.0)) } else { 0.0 }
+    }
+
+    /// A second as percent of the length.
+    pub(super) fn percent(&self, second: f64) -> f64 {
+        if self.duration > 0.0 { (second / self.duration * 100.0).clamp(0.0, 100.0) } else { 0.0 }
+    }
+
+    /// The end of the buffered range that the playhead is in, as percent.
+    pub(super) fn buffered_percent(&self) -> f64 {
+        // Ranges may begin a frame late: a tenth of a second is no gap.
+        let range = self.buffered.iter().find(|(start, end)| *start <= self.position + 0.1 && self.position <= *end);
+        range.map_or(0.0, |(_, end)| self.percent(*end))
+    }
+
+    /// As beside the seek bar.
+    pub(super) fn digits(&self) -> String {
+        format!("{} / {}", clock::digits(self.position, self.duration), clock::digits(self.duration, self.duration))
+    }
+
+    /// As a screen reader says it.
+    pub(super) fn words(&self) -> String {
+        format!("{} of {}", clock::words(self.position), clock::words(self.duration))
+    }
+}
+
+/// Volume, and whether it is heard.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sound {
+    /// Share of full volume, 0 to 1.
+    pub(super) volume: f64,
+    pub(super) muted: bool,
+    /// Muted because the browser starts nothing by itself that can be heard.
+    pub(super) muted_by_browser: bool,
+}
+
+impl Default for Sound {
+    fn default() -> Self {
+        Self { volume: 1.0, muted: false, muted_by_browser: false }
+    }
+}
+
+impl Sound {
+    /// Nothing is heard.
+    pub(super) fn silent(self) -> bool {
+        self.muted || self.volume <= 0.0
+    }
+
+    /// Set by hand: a volume above zero is meant to be heard.
+    pub(super) fn set(self, volume: f64) -> Self {
+        // Hundredths: twenty steps of 0.05 must end at 1.
+        let volume = (volume.clamp(0.0, 1.0) * 100.0).round() / 100.0;
+        Self { volume, muted: volume <= 0.0, muted_by_browser: false }
+    }
+
+    /// Mute, or back; back from zero is half.
+    pub(super) fn toggled(self) -> Self {
+        if self.silent() {
+            Self { volume: if self.volume <= 0.0 { 0.5 } else { self.volume }, muted: false, muted_by_browser: false }
+        } else {
+            Self { muted: true, ..self }
+        }
+    }
+
+    /// Whole percent that is heard.
+    pub(super) fn percent(self) -> u32 {
+        if self.muted { 0 } else { (self.volume * 100.0).round() as u32 }
+    }
+
+    /// As a screen reader says it.
+    pub(super) fn words(self) -> String {
+        if self.silent() { "Muted".to_owned() } else { format!("{} percent", self.percent()) }
+    }
+}
+
+/// The next speed up or down from `rate`.
+pub(super) fn stepped_rate(rate: f64, up: bool) -> f64 {
+    let next =
+        if up { RATES.iter().copied().find(|next| *next > rate + 0.01) } else { RATES.iter().rev().copied().find(|next| *next < rate - 0.01) };
+    next.unwrap_or(rate)
+}
+
+/// As the menu names it.
+pub(super) fn rate_label(rate: f64) -> String {
+    if rate == 1.0 { "Normal".to_owned() } else { format!("{rate}×") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAYABLE: PlaybackState = PlaybackState::Playable;
+
+    fn media(set: impl FnOnce(&mut MediaFacts)) -> MediaFacts {
+        let mut media = MediaFacts { attached: true, loaded: true, ..MediaFacts::default() };
+        set(&mut media);
+        media
+    }
+
+    #[test]
+    fn before_anything_is_attached_the_video_decides() {
+        let none = MediaFacts::default();
+        assert_eq!(Phase::of(PLAYABLE, none, None), Phase::Idle);
+        assert_eq!(Phase::of(PlaybackState::Processing, none, None), Phase::Processing);
+        assert_eq!(Phase::of(PlaybackState::Failed, none, None), Phase::Failed);
+    }
+
+    #[test]
+    fn what_plays_goes_on_unless_there_is_trouble() {
+        let playing = media(|media| (media.running, media.started) = (true, true));
+        assert_eq!(Phase::of(PlaybackState::Processing, playing, None), Phase::Playing);
+        let expired = Phase::of(PLAYABLE, playing, Some(Trouble::Expired));
+        assert_eq!((expired.word(), expired.controllable()), ("expired", false));
+        assert_eq!(Phase::of(PLAYABLE, playing, Some(Trouble::Gone)).word(), "error");
+    }
+
+    #[test]
+    fn the_elements_facts_make_the_phase() {
+        let phase = |set: fn(&mut MediaFacts)| Phase::of(PLAYABLE, media(set), None);
+        assert_eq!(phase(|media| media.loaded = false), Phase::Loading);
+        assert_eq!(phase(|_| {}), Phase::Paused);
+        assert_eq!(phase(|media| media.running = true), Phase::Playing);
+        assert_eq!(phase(|media| (media.running, media.starved) = (true, true)), Phase::Loading);
+        assert_eq!(phase(|media| (media.running, media.starved, media.started) = (true, true, true)), Phase::Buffering);
+        assert_eq!(phase(|media| (media.loaded, media.started, media.wanted) = (false, true, true)), Phase::Buffering);
+        assert_eq!(phase(|media| (media.ended, media.started) = (true, true)), Phase::Ended);
+    }
+
+    #[test]
+    fn seeking_stays_inside_the_video() {
+        let timeline = Timeline { position: 20.0, duration: 30.0, buffered: vec![(0.0, 10.0), (18.0, 27.0)] };
+        assert_eq!(timeline.clamp(45.0), 30.0);
+        assert_eq!(timeline.clamp(-5.0), 0.0);
+        assert_eq!(timeline.clamp(f64::NAN), 0.0);
+        assert_eq!(timeline.percent(15.0), 50.0);
+        assert_eq!(timeline.buffered_percent(), 90.0);
+        assert_eq!(timeline.digits(), "0:20 / 0:30");
+        assert_eq!(timeline.words(), "20 seconds of 30 seconds");
+        let unknown = Timeline { position: 3.0, ..Timeline::default() };
+        assert_eq!((unknown.percent(3.0), unknown.clamp(3.0)), (0.0, 0.0));
+        let hole = Timeline { position: 14.0, ..timeline };
+        assert_eq!(hole.buffered_percent(), 0.0);
+    }
+
+    #[test]
+    fn sound_steps_end_at_the_ends_and_unmute() {
+        let mut sound = Sound::default();
+        for _ in 0..20 {
+            sound = sound.set(sound.volume - 0.05);
+        }
+        assert_eq!((sound.volume, sound.silent()), (0.0, true));
+        assert_eq!(sound.toggled(), Sound { volume: 0.5, muted: false, muted_by_browser: false });
+        let muted = Sound::default().toggled();
+        assert_eq!((muted.volume, muted.percent(), muted.words()), (1.0, 0, "Muted".to_owned()));
+        assert_eq!(muted.set(0.35).words(), "35 percent");
+    }
+
+    #[test]
+    fn speeds_step_through_the_list_and_stop() {
+        assert_eq!(stepped_rate(1.0, true), 1.25);
+        assert_eq!(stepped_rate(1.0, false), 0.75);
+        assert_eq!(stepped_rate(2.0, true), 2.0);
+        assert_eq!(stepped_rate(0.5, false), 0.5);
+        assert_eq!(rate_label(1.0), "Normal");
+        assert_eq!(rate_label(1.25), "1.25×");
+    }
+}

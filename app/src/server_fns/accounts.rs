@@ -1,0 +1,102 @@
+//! Accounts: who is there, signing up, in and out, and a new password.
+
+use domain::account::Account;
+use leptos::{server, server_fn::codec::GetUrl};
+use serde::{Deserialize, Serialize};
+
+use super::AppError;
+
+/// What somebody at the door may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    /// Whether there is any account at all; the first visitor creates the owner's.
+    pub has_owner: bool,
+    /// Whether an account can be created now.
+    pub registration_open: bool,
+    /// Whether the visitor is signed in already.
+    pub signed_in: bool,
+}
+
+/// What the visitor may do.
+#[server(prefix = "/app", endpoint = "door", input = GetUrl)]
+pub async fn look_at_door() -> Result<Door, AppError> {
+    use crate::request;
+    let state = request::state();
+    let signed_in = request::maybe_viewer(&state).await?.is_some();
+    let has_owner = state.accounts.has_owner().await.map_err(request::refuse)?;
+    let registration_open = state.accounts.registration_open().await.map_err(request::refuse)?;
+    Ok(Door { has_owner, registration_open, signed_in })
+}
+
+/// Who is signed in, if anybody is.
+#[server(prefix = "/app", endpoint = "account", input = GetUrl)]
+pub async fn current_account() -> Result<Option<Account>, AppError> {
+    use crate::request;
+    let state = request::state();
+    match request::maybe_viewer(&state).await? {
+        Some(user) => state.accounts.account(user).await.map(Some).map_err(request::refuse),
+        None => Ok(None),
+    }
+}
+
+/// Creates an account and signs it in.
+#[server(prefix = "/app", endpoint = "sign-up")]
+pub async fn sign_up(
+    /// The address to sign in with.
+    email: String,
+    /// The password.
+    password: String,
+) -> Result<(), AppError> {
+    use crate::request;
+    let state = request::state();
+    let account = state.accounts.sign_up(&email, &password).await.map_err(|error| request::refuse(error).keeping(&email))?;
+    request::start_session(account.id).await?;
+    request::go_to("/");
+    Ok(())
+}
+
+/// Signs in and goes on to `next`.
+#[server(prefix = "/app", endpoint = "sign-in")]
+pub async fn sign_in(
+    /// The address of the account.
+    email: String,
+    /// Its password.
+    password: String,
+    /// The path to go on to.
+    next: Option<String>,
+) -> Result<(), AppError> {
+    use crate::request;
+    let state = request::state();
+    let address = request::client_address(&state).await?;
+    let signed_in = state.accounts.sign_in(&email, &password, address).await;
+    let account = signed_in.map_err(|error| request::refuse(error).keeping(&email))?;
+    request::start_session(account.id).await?;
+    request::go_to(request::own_path(next.as_deref()));
+    Ok(())
+}
+
+/// Signs out.
+#[server(prefix = "/app", endpoint = "sign-out")]
+pub async fn sign_out() -> Result<(), AppError> {
+    use crate::request;
+    request::end_session().await?;
+    request::go_to("/sign-in");
+    Ok(())
+}
+
+/// Changes the password; other sessions of the account end.
+#[server(prefix = "/app", endpoint = "change-password")]
+pub async fn change_password(
+    /// The password as it is.
+    current: String,
+    /// The password as it shall be.
+    new: String,
+) -> Result<(), AppError> {
+    use crate::request;
+    let state = request::state();
+    let user = request::viewer(&state).await?;
+    let session = request::session_id().await?;
+    state.accounts.change_password(user, &current, &new, &session).await.map_err(request::refuse)?;
+    request::go_to("/settings?saved=password");
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The document, and the app in it: what lives above the router (uploads, the event stream, the voice) and the pages under it.
+
+use leptos::prelude::*;
+use leptos_meta::{MetaTags, Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{FlatRoutes, Route, Router},
+    path,
+};
+
+use crate::{
+    components::{
+        announcer::{Announcements, Announcer},
+        clock::Clock,
+        header::Header,
+        shortcuts,
+    },
+    live::Live,
+    pages::{
+        library::LibraryPage, not_found::NotFound, settings::SettingsPage, sign_in::SignInPage, sign_up::SignUpPage, video::VideoPage,
+    },
+    session::Session,
+    uploader::{
+        drop_overlay::{DropOverlay, FileChooser},
+        engine::Uploader,
+        tray::Tray,
+    },
+};
+
+/// The document around the app, drawn on the server only.
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    let stylesheet = format!("/{}/{}.css", options.site_pkg_dir, options.output_name);
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <meta name="theme-color" media="(prefers-color-scheme: light)" content="#f7f6f2"/>
+                <meta name="theme-color" media="(prefers-color-scheme: dark)" content="#0d1312"/>
+                <meta name="robots" content="noindex"/>
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <link rel="manifest" href="/manifest.webmanifest"/>
+                <link rel="stylesheet" id="leptos" href=stylesheet/>
+                <AutoReload options=options.clone()/>
+                <HydrationScripts options/>
+                <MetaTags/>
+            </head>
+            <body>
+                <App/>
+            </body>
+        </html>
+    }
+}
+
+/// The app.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    Clock::provide();
+    let announcer = Announcer::provide();
+    let session = Session::provide();
+    let chooser = FileChooser::provide();
+    Uploader::provide(announcer);
+    Live::provide(session.signed_in());
+    shortcuts::listen(chooser);
+    view! {
+        <Title formatter=|title: String| if title.is_empty() { "Millrace".to_owned() } else { format!("{title} · Millrace") }/>
+        <Router>
+            <a class="skip-link" href="#content">"Skip to the content"</a>
+            <Header/>
+            <main id="content" tabindex="-1">
+                <FlatRoutes fallback=NotFound>
+                    <Route path=path!("") view=LibraryPage ssr=SsrMode::Async/>
+                    <Route path=path!("videos/:id") view=VideoPage ssr=SsrMode::Async/>
+                    <Route path=path!("settings") view=SettingsPage ssr=SsrMode::Async/>
+                    <Route path=path!("sign-in") view=SignInPage ssr=SsrMode::Async/>
+                    <Route path=path!("sign-up") view=SignUpPage ssr=SsrMode::Async/>
+                </FlatRoutes>
+            </main>
+            <Tray/>
+            <DropOverlay/>
+            <Announcements/>
+        </Router>
+    }
+}

@@ -1,0 +1,421 @@
+//! One file on its way: its state, what a failure means for it, and what of it is shown.
+
+use domain::{
+    error::{Code, Problem},
+    ids::{UploadId, VideoId},
+    upload::UploadTicket,
+};
+use serde::Deserialize;
+
+use super::{backoff, parts::Parts, speed::Speed};
+
+/// Tells the files of one tab apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemKey(pub u64);
+
+/// Where a file stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// Nobody has told the server about it yet.
+    Waiting,
+    /// The server is being told.
+    Beginning,
+    /// Parts are going.
+    Sending,
+    /// Every part arrived; the server is being told so.
+    Completing,
+    /// The server has the whole file.
+    Done,
+    /// It ended, for this reason.
+    Failed(Problem),
+}
+
+/// What holds a file up, while it goes on by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The server cannot be reached.
+    Network,
+    /// The session ended.
+    SignedOut,
+    /// The server said this, and may say otherwise later.
+    Refused(String),
+}
+
+/// What a server answered that did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The HTTP status.
+    #[serde(default)]
+    pub status: u16,
+    /// What a program acts on; a proxy's answer has none.
+    #[serde(default)]
+    pub code: Option<Code>,
+    /// What a person reads.
+    #[serde(default)]
+    pub detail: String,
+    /// Seconds after which a new try makes sense.
+    #[serde(default)]
+    pub retry_after_seconds: Option<u64>,
+    /// The parts that the server lacks.
+    #[serde(default)]
+    pub missing: Vec<u32>,
+}
+
+impl Refusal {
+    /// Whether the same request can end differently later. A proxy's answer without a code can, unless it is about the request itself.
+    fn passes(&self) -> bool {
+        matches!(self.status, 401 | 408 | 425 | 429 | 500..=599) || matches!(self.code, Some(Code::ChecksumMismatch | Code::PartsMissing))
+    }
+
+    /// The refusal as a problem to show.
+    fn into_problem(self) -> Problem {
+        let detail = if self.detail.is_empty() { format!("The server refused the file (status {}).", self.status) } else { self.detail };
+        Problem::new(self.code.unwrap_or(Code::Internal), detail)
+    }
+}
+
+/// Why a request did not end well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendError {
+    /// We stopped it ourselves.
+    Aborted,
+    /// No answer came.
+    Network,
+    /// The browser cannot read the file any more.
+    Unreadable,
+    /// The server refused.
+    Refused(Refusal),
+}
+
+/// One file on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Which one.
+    pub key: ItemKey,
+    /// Its name on the user's machine.
+    pub file_name: String,
+    /// Bytes in it.
+    pub size: u64,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Whether the user holds it.
+    pub paused: bool,
+    /// The upload, once begun.
+    pub upload_id: Option<UploadId>,
+    /// The video it becomes, once begun.
+    pub video_id: Option<VideoId>,
+    /// What holds it up.
+    pub trouble: Option<Trouble>,
+    /// Not before this time (milliseconds) is it tried again.
+    pub resume_at: Option<f64>,
+    /// The last quarter that was announced.
+    pub quarter: u8,
+    part_url: String,
+    parts: Option<Parts>,
+    speed: Speed,
+    failures: u32,
+    shown_bytes: u64,
+}
+
+impl Item {
+    /// A file that was just chosen.
+    pub fn new(key: ItemKey, file_name: String, size: u64) -> Self {
+        Self {
+            key,
+            file_name,
+            size,
+            phase: Phase::Waiting,
+            paused: false,
+            upload_id: None,
+            video_id: None,
+            trouble: None,
+            resume_at: None,
+            quarter: 0,
+            part_url: String::new(),
+            parts: None,
+            speed: Speed::default(),
+            failures: 0,
+            shown_bytes: 0,
+        }
+    }
+
+    /// Whether it still has something to do.
+    pub const fn running(&self) -> bool {
+        !matches!(self.phase, Phase::Done | Phase::Failed(_))
+    }
+
+    /// Whether something may be asked for it at `now_ms`.
+    pub fn due(&self, now_ms: f64) -> bool {
+        self.running() && !self.paused && self.resume_at.is_none_or(|at| at <= now_ms)
+    }
+
+    /// The server knows it.
+    pub fn begin(&mut self, ticket: UploadTicket) {
+        self.parts = Some(Parts::new(ticket.plan, &ticket.received));
+        self.upload_id = Some(ticket.upload_id);
+        self.video_id = Some(ticket.video_id);
+        self.part_url = ticket.part_url;
+        self.phase = Phase::Sending;
+        self.recover();
+    }
+
+    /// Takes the next part: its number. Moves on to completing when none is left.
+    pub fn take_part(&mut self) -> Option<u32> {
+        self.parts.as_mut()?.take_next()
+    }
+
+    /// Where a part is put, its first byte and its end.
+    pub fn part(&self, number: u32) -> Option<(String, u64, u64)> {
+        let (offset, length) = self.parts.as_ref()?.range(number)?;
+        Some((self.part_url.replace("{number}", &number.to_string()), offset, offset + length))
+    }
+
+    /// Parts on their way.
+    pub fn in_flight(&self) -> usize {
+        self.parts.as_ref().map_or(0, Parts::in_flight)
+    }
+
+    /// Whether every part arrived.
+    pub fn all_arrived(&self) -> bool {
+        self.parts.as_ref().is_some_and(Parts::all_arrived)
+    }
+
+    /// Bytes of a part have gone.
+    pub fn progress(&mut self, number: u32, bytes: u64, now_ms: f64) {
+        if let Some(parts) = &mut self.parts {
+            parts.progress(number, bytes);
+            let gone = parts.bytes_gone();
+            self.speed.record(now_ms, gone);
+            self.shown_bytes = self.shown_bytes.max(gone);
+        }
+    }
+
+    /// A part arrived.
+    pub fn arrive(&mut self, number: u32, now_ms: f64) {
+        if let Some(parts) = &mut self.parts {
+            parts.arrive(number);
+            let gone = parts.bytes_gone();
+            self.speed.record(now_ms, gone);
+            self.shown_bytes = self.shown_bytes.max(gone);
+        }
+        self.recover();
+    }
+
+    /// The server has all of it.
+    pub fn complete(&mut self) {
+        self.phase = Phase::Done;
+        self.shown_bytes = self.size;
+        self.recover();
+    }
+
+    /// Something asked for it went wrong; `part` says which part, if it was one. Random numbers make the jitter.
+    pub fn fail(&mut self, part: Option<u32>, error: SendError, now_ms: f64, random: f64) {
+        if let (Some(number), Some(parts)) = (part, &mut self.parts) {
+            parts.put_back(number);
+        }
+        self.phase = match (&self.phase, part) {
+            (Phase::Beginning, None) => Phase::Waiting,
+            (Phase::Completing, None) => Phase::Sending,
+            (other, _) => other.clone(),
+        };
+        match error {
+            SendError::Aborted => {}
+            SendError::Network => self.wait(Trouble::Network, None, now_ms, random),
+            SendError::Unreadable => self.phase = Phase::Failed(unreadable()),
+            SendError::Refused(refusal) if refusal.passes() => {
+                if let Some(parts) = &mut self.parts {
+                    parts.mark_missing(&refusal.missing);
+                }
+                let trouble = match refusal.status {
+                    401 => Trouble::SignedOut,
+                    _ if refusal.detail.is_empty() => Trouble::Network,
+                    _ => Trouble::Refused(refusal.detail),
+                };
+                self.wait(trouble, refusal.retry_after_seconds, now_ms, random);
+            }
+            SendError::Refused(refusal) => self.phase = Phase::Failed(refusal.into_problem()),
+        }
+    }
+
+    fn wait(&mut self, trouble: Trouble, after_seconds: Option<u64>, now_ms: f64, random: f64) {
+        // Several parts fail in the same moment; that is one failure, not three.
+        if self.resume_at.is_none_or(|at| at <= now_ms) {
+            self.failures += 1;
+            let delay = backoff::delay_ms(self.failures, random).max(after_seconds.unwrap_or(0) as f64 * 1000.0);
+            self.resume_at = Some(now_ms + delay);
+        }
+        self.trouble = Some(trouble);
+        self.speed.reset();
+    }
+
+    fn recover(&mut self) {
+        self.failures = 0;
+        self.resume_at = None;
+        self.trouble = None;
+    }
+
+    /// The user holds it or lets it go on.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        self.resume_at = None;
+        self.speed.reset();
+    }
+
+    /// Bytes as shown: never fewer than before, though a part may go again.
+    pub const fn shown_bytes(&self) -> u64 {
+        self.shown_bytes
+    }
+
+    /// Percent as shown: never less than before, and 100 only when every byte arrived.
+    pub fn percent(&self) -> u8 {
+        if matches!(self.phase, Phase::Done | Phase::Completing) {
+            return 100;
+        }
+        let percent = self.shown_bytes.saturating_mul(100) / self.size.max(1);
+        u8::try_from(percent.min(99)).unwrap_or(99)
+    }
+
+    /// Bytes per second, once there is enough to say.
+    pub fn bytes_per_second(&self) -> Option<f64> {
+        self.speed.per_second()
+    }
+
+    /// Seconds until the last byte, at this speed.
+    pub fn seconds_left(&self) -> Option<f64> {
+        self.speed.seconds_left(self.size.saturating_sub(self.shown_bytes))
+    }
+}
+
+fn unreadable() -> Problem {
+    Problem::new(
+        Code::InvalidInput,
+        "The browser cannot read this file any more: it was changed, moved, or is a folder. Choose the file itself again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::upload::{PART_SIZE, PartPlan};
+
+    use super::*;
+
+    fn sending(parts: u64) -> Item {
+        let size = PART_SIZE * parts;
+        let mut item = Item::new(ItemKey(1), "clip.mp4".into(), size);
+        let id = "018f4c3e-7b1a-7000-8000-000000000001";
+        item.begin(UploadTicket {
+            upload_id: id.parse().expect("an id"),
+            video_id: id.parse().expect("an id"),
+            plan: PartPlan::for_size(size),
+            part_url: "/api/v1/uploads/x/parts/{number}".into(),
+            received: vec![],
+        });
+        item
+    }
+
+    fn refused(status: u16, code: Code) -> SendError {
+        SendError::Refused(Refusal { status, code: Some(code), detail: "So it is.".into(), retry_after_seconds: None, missing: vec![] })
+    }
+
+    #[test]
+    fn the_percent_never_goes_backwards_and_is_100_only_at_the_end() {
+        let mut item = sending(2);
+        assert_eq!(item.take_part(), Some(1));
+        assert_eq!(item.take_part(), Some(2));
+        item.progress(1, PART_SIZE, 0.0);
+        item.progress(2, PART_SIZE, 100.0);
+        assert_eq!(item.percent(), 99);
+        item.fail(Some(2), SendError::Network, 200.0, 0.5);
+        item.arrive(1, 300.0);
+        assert_eq!(item.percent(), 99);
+        item.phase = Phase::Completing;
+        assert_eq!(item.percent(), 100);
+    }
+
+    #[test]
+    fn the_network_never_ends_an_upload() {
+        let mut item = sending(1);
+        let mut now = 0.0;
+        for _ in 0..100 {
+            assert!(item.due(now));
+            let number = item.take_part();
+            item.fail(number, SendError::Network, now, 0.5);
+            assert_eq!(item.trouble, Some(Trouble::Network));
+            assert!(!item.due(now + 1.0));
+            now += 30_000.0;
+        }
+        assert!(item.running());
+        let number = item.take_part().expect("the part is there again");
+        item.arrive(number, now);
+        assert_eq!((item.trouble.clone(), item.resume_at), (None, None));
+        assert!(item.all_arrived());
+    }
+
+    #[test]
+    fn three_parts_that_fail_together_are_one_failure() {
+        let mut item = sending(3);
+        for number in [item.take_part(), item.take_part(), item.take_part()] {
+            item.fail(number, SendError::Network, 0.0, 1.0);
+        }
+        assert_eq!(item.resume_at, Some(500.0));
+    }
+
+    #[test]
+    fn signed_out_waits_and_what_cannot_be_cured_ends_with_the_servers_sentence() {
+        let mut item = sending(1);
+        let number = item.take_part();
+        item.fail(number, refused(401, Code::Unauthenticated), 0.0, 0.0);
+        assert_eq!(item.trouble, Some(Trouble::SignedOut));
+        let number = item.take_part();
+        item.fail(number, refused(507, Code::StorageFull), 60_000.0, 0.0);
+        assert_eq!(item.trouble, Some(Trouble::Refused("So it is.".into())));
+        let number = item.take_part();
+        item.fail(number, refused(422, Code::ChecksumMismatch), 120_000.0, 0.0);
+        assert!(item.running());
+        let number = item.take_part();
+        item.fail(number, refused(422, Code::PartSizeMismatch), 180_000.0, 0.0);
+        assert_eq!(item.phase, Phase::Failed(Problem::new(Code::PartSizeMismatch, "So it is.")));
+    }
+
+    #[test]
+    fn a_server_that_says_when_is_believed() {
+        let mut item = sending(1);
+        let number = item.take_part();
+        let refusal = Refusal {
+            status: 429,
+            code: Some(Code::RateLimited),
+            detail: "Slowly.".into(),
+            retry_after_seconds: Some(12),
+            missing: vec![],
+        };
+        item.fail(number, SendError::Refused(refusal), 0.0, 0.0);
+        assert_eq!(item.resume_at, Some(12_000.0));
+    }
+
+    #[test]
+    fn parts_that_the_server_lacks_go_again() {
+        let mut item = sending(2);
+        while let Some(number) = item.take_part() {
+            item.arrive(number, 0.0);
+        }
+        item.phase = Phase::Completing;
+        let refusal = Refusal {
+            status: 409,
+            code: Some(Code::PartsMissing),
+            detail: "Some are missing.".into(),
+            retry_after_seconds: None,
+            missing: vec![2],
+        };
+        item.fail(None, SendError::Refused(refusal), 0.0, 0.0);
+        assert_eq!(item.phase, Phase::Sending);
+        assert_eq!(item.take_part(), Some(2));
+    }
+
+    #[test]
+    fn a_part_url_gets_its_number() {
+        let item = sending(2);
+        assert_eq!(item.part(2), Some(("/api/v1/uploads/x/parts/2".into(), PART_SIZE, 2 * PART_SIZE)));
+        assert_eq!(item.part(3), None);
+    }
+}

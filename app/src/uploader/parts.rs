@@ -1,0 +1,133 @@
+//! Which parts of one file are still to send, on their way, and there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::upload::PartPlan;
+
+/// The parts of one file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    plan: PartPlan,
+    pending: BTreeSet<u32>,
+    in_flight: BTreeMap<u32, u64>,
+    arrived: BTreeSet<u32>,
+}
+
+impl Parts {
+    /// All parts of the plan but those that have `received` already.
+    pub fn new(plan: PartPlan, received: &[u32]) -> Self {
+        let arrived: BTreeSet<u32> = received.iter().copied().filter(|number| plan.part_range(*number).is_some()).collect();
+        let pending = (1..=plan.part_count()).filter(|number| !arrived.contains(number)).collect();
+        Self { plan, pending, in_flight: BTreeMap::new(), arrived }
+    }
+
+    /// First byte and length of a part.
+    pub fn range(&self, number: u32) -> Option<(u64, u64)> {
+        self.plan.part_range(number)
+    }
+
+    /// Takes the next part to send.
+    pub fn take_next(&mut self) -> Option<u32> {
+        let number = self.pending.pop_first()?;
+        self.in_flight.insert(number, 0);
+        Some(number)
+    }
+
+    /// Notes how many bytes of a part on its way have gone.
+    pub fn progress(&mut self, number: u32, bytes: u64) {
+        if let (Some(loaded), Some((_, length))) = (self.in_flight.get_mut(&number), self.plan.part_range(number)) {
+            *loaded = bytes.min(length);
+        }
+    }
+
+    /// A part arrived.
+    pub fn arrive(&mut self, number: u32) {
+        self.in_flight.remove(&number);
+        self.pending.remove(&number);
+        if self.plan.part_range(number).is_some() {
+            self.arrived.insert(number);
+        }
+    }
+
+    /// A part did not arrive: it is to be sent again.
+    pub fn put_back(&mut self, number: u32) {
+        if self.in_flight.remove(&number).is_some() {
+            self.pending.insert(number);
+        }
+    }
+
+    /// The server says that these are missing, whatever we believed.
+    pub fn mark_missing(&mut self, numbers: &[u32]) {
+        for number in numbers.iter().copied().filter(|number| self.plan.part_range(*number).is_some()) {
+            self.arrived.remove(&number);
+            if !self.in_flight.contains_key(&number) {
+                self.pending.insert(number);
+            }
+        }
+    }
+
+    /// Bytes that arrived or are on their way.
+    pub fn bytes_gone(&self) -> u64 {
+        let arrived: u64 = self.arrived.iter().filter_map(|number| self.plan.part_range(*number)).map(|(_, length)| length).sum();
+        arrived + self.in_flight.values().sum::<u64>()
+    }
+
+    /// Number of parts on their way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Whether every part arrived.
+    pub fn all_arrived(&self) -> bool {
+        self.pending.is_empty() && self.in_flight.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::upload::PART_SIZE;
+
+    use super::*;
+
+    fn four() -> Parts {
+        Parts::new(PartPlan::for_size(PART_SIZE * 3 + 10), &[])
+    }
+
+    #[test]
+    fn parts_go_in_order_and_a_lost_one_goes_again_first() {
+        let mut parts = four();
+        assert_eq!((parts.take_next(), parts.take_next()), (Some(1), Some(2)));
+        parts.put_back(1);
+        assert_eq!((parts.take_next(), parts.take_next(), parts.take_next(), parts.take_next()), (Some(1), Some(3), Some(4), None));
+        assert_eq!(parts.in_flight(), 4);
+    }
+
+    #[test]
+    fn bytes_count_what_arrived_and_what_is_on_its_way() {
+        let mut parts = four();
+        parts.take_next();
+        parts.take_next();
+        parts.arrive(1);
+        parts.progress(2, 5);
+        parts.progress(3, 1000);
+        assert_eq!(parts.bytes_gone(), PART_SIZE + 5);
+        parts.progress(2, u64::MAX);
+        assert_eq!(parts.bytes_gone(), PART_SIZE * 2);
+        parts.put_back(2);
+        assert_eq!(parts.bytes_gone(), PART_SIZE);
+    }
+
+    #[test]
+    fn what_the_server_has_is_not_sent_and_what_it_lost_is() {
+        let mut parts = Parts::new(PartPlan::for_size(PART_SIZE * 3 + 10), &[1, 2, 99]);
+        assert_eq!(parts.bytes_gone(), PART_SIZE * 2);
+        while let Some(number) = parts.take_next() {
+            parts.arrive(number);
+        }
+        assert!(parts.all_arrived());
+        assert_eq!(parts.bytes_gone(), PART_SIZE * 3 + 10);
+        parts.mark_missing(&[2, 77]);
+        assert!(!parts.all_arrived());
+        assert_eq!(parts.take_next(), Some(2));
+    }
+}

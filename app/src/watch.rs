@@ -1,0 +1,63 @@
+//! The documents behind a shared link: `/watch/{playback_id}` and `/embed/{playback_id}`. They are rendered here and taken over
+//! by the embed entry (`frontend/embed`), which hydrates the player alone: no router, no dashboard.
+//!
+//! The head is what other sites read: OpenGraph and player card, oEmbed discovery, the real aspect ratio. No inline script and no
+//! `style` attribute, so that `script-src 'self' 'wasm-unsafe-eval'` and `style-src 'self'` suffice.
+
+mod head;
+mod page;
+
+use domain::video::Playback;
+use leptos::prelude::*;
+
+/// Id of the element that holds the server-rendered player, and nothing else.
+pub const PLAYER_ID: &str = "player";
+/// Id of the script element that holds the [`Playback`] as JSON.
+pub const PLAYBACK_ID: &str = "playback";
+
+/// Which of the two documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A page to look at.
+    Watch,
+    /// The player alone, for a frame in somebody else's page.
+    Embed,
+}
+
+/// All that goes into such a document. URLs are absolute, except where said otherwise.
+#[derive(Debug, Clone)]
+pub struct WatchPage {
+    /// What to play. Its poster's URL may be relative to the watch page's.
+    pub playback: Playback,
+    /// Which document.
+    pub kind: Kind,
+    /// The watch page.
+    pub watch_url: String,
+    /// The embed page.
+    pub embed_url: String,
+    /// Where the oEmbed description of this video is.
+    pub oembed_url: String,
+    /// Whether search engines may index it: public videos only.
+    pub index: bool,
+}
+
+/// The whole document as HTML.
+pub fn render(page: &WatchPage) -> String {
+    html(|| page::document(page).to_html())
+}
+
+/// The document for a playback id that is not to be had: unknown, deleted and private look the same.
+pub fn render_missing(kind: Kind) -> String {
+    html(|| page::missing(kind).to_html())
+}
+
+/// Signals need an owner; here it lives for one rendering.
+fn html(view: impl FnOnce() -> String) -> String {
+    let owner = Owner::new_root(None);
+    let html = owner.with(view);
+    owner.cleanup();
+    html
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The bodies: the watch page is the picture with its title; the embed is the picture and nothing else.
+
+use domain::video::Playback;
+use leptos::prelude::*;
+
+use super::{Kind, PLAYBACK_ID, PLAYER_ID, WatchPage, head};
+use crate::player::Player;
+
+/// A document with a player.
+pub(super) fn document(page: &WatchPage) -> impl IntoView + use<> {
+    let playback = page.playback.clone();
+    let json = json(&playback);
+    let body = match page.kind {
+        Kind::Watch => watch(page).into_any(),
+        Kind::Embed => player(playback).into_any(),
+    };
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>{head::head(page)}</head>
+            <body class=class(page.kind)>
+                {body}
+                <script type="application/json" id=PLAYBACK_ID inner_html=json></script>
+                <script type="module" src="/pkg/embed.js"></script>
+            </body>
+        </html>
+    }
+}
+
+/// A document without one.
+pub(super) fn missing(kind: Kind) -> impl IntoView {
+    let title = "This video is private or does not exist";
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>{head::basics(kind, title.to_owned(), true)}</head>
+            <body class=class(kind)>
+                {(kind == Kind::Watch).then(bar)}
+                <main class="watch-missing">
+                    <h1>{title}</h1>
+                    <p>"Ask whoever sent you the link for a new one. If it is your own video, sign in and look at who may watch it."</p>
+                </main>
+            </body>
+        </html>
+    }
+}
+
+fn class(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Watch => "watch-page",
+        Kind::Embed => "embed-page",
+    }
+}
+
+fn watch(page: &WatchPage) -> impl IntoView + use<> {
+    let link = page.watch_url.clone();
+    view! {
+        {bar()}
+        <main class="watch-main">
+            {player(page.playback.clone())}
+            <h1>{page.playback.title.clone()}</h1>
+            <p class="watch-link">
+                <span>"Link to this video"</span>
+                <code>{link}</code>
+            </p>
+        </main>
+    }
+}
+
+fn bar() -> impl IntoView {
+    view! {
+        <header class="watch-bar">
+            <a href="/">
+                <svg viewBox="0 0 24 24" aria-hidden="true">
+                    <path d="M2 8c3-3 5-3 8 0s5 3 8 0 3-2 4-2.500M2 18c3-3 5-3 8 0s5 3 8 0 3-2 4-2.500"></path>
+                    <path class="watch-mark" d="M10 8.500v7l5.500-3.500z"></path>
+                </svg>
+                "Millrace"
+            </a>
+        </header>
+    }
+}
+
+/// The player in its container. The embed entry renders the very same component into it and takes over the elements it finds.
+fn player(playback: Playback) -> impl IntoView {
+    // On the server nobody asks for anything.
+    let renew = Callback::new(|()| {});
+    view! {
+        <div id=PLAYER_ID>
+            <Player playback=Signal::stored(playback) renew=renew />
+        </div>
+    }
+}
+
+/// As it may stand inside a script element: nothing in a title can end the element, because there is no `<` left.
+fn json(playback: &Playback) -> String {
+    serde_json::to_string(playback).unwrap_or_default().replace('<', "\\u003c")
+}

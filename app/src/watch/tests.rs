@@ -1,0 +1,80 @@
+//! What the documents promise to browsers and to other sites.
+
+use domain::video::{Playback, PlaybackState};
+
+use super::{Kind, WatchPage, render, render_missing};
+
+fn page(kind: Kind) -> WatchPage {
+    WatchPage {
+        playback: Playback {
+            playback_id: "abcdefghjkmnpqrs".parse().expect("a valid id"),
+            title: "Sign </script><b>lesson</b> \"4\"".to_owned(),
+            state: PlaybackState::Playable,
+            progress: 100,
+            url: Some("/hls/g/index.m3u8".to_owned()),
+            poster_url: Some("/media/poster.jpg?sig=1".to_owned()),
+            size: (720, 1280),
+            duration_ms: 30_500,
+            expires_at: Some(1),
+        },
+        kind,
+        watch_url: "https://v.example/watch/abcdefghjkmnpqrs".to_owned(),
+        embed_url: "https://v.example/embed/abcdefghjkmnpqrs".to_owned(),
+        oembed_url: "https://v.example/oembed?url=x&format=json".to_owned(),
+        index: false,
+    }
+}
+
+#[test]
+fn a_title_cannot_break_out_of_the_page() {
+    for kind in [Kind::Watch, Kind::Embed] {
+        let html = render(&page(kind));
+        assert!(html.starts_with("<!DOCTYPE html>"), "{html}");
+        assert!(!html.contains("<b>"), "{html}");
+        let json = html.split_once("id=\"playback\">").expect("the JSON is there").1.split_once("</script>").expect("it ends").0;
+        let read: Playback = serde_json::from_str(json).expect("it reads back");
+        assert_eq!(read, page(kind).playback);
+    }
+}
+
+#[test]
+fn a_pasted_link_shows_a_card_with_the_real_shape() {
+    let html = render(&page(Kind::Watch));
+    for needle in [
+        r#"property="og:type" content="video.other""#,
+        r#"property="og:image" content="https://v.example/media/poster.jpg?sig=1""#,
+        r#"property="og:video:secure_url" content="https://v.example/embed/abcdefghjkmnpqrs""#,
+        r#"property="og:video:width" content="720""#,
+        r#"property="og:video:height" content="1280""#,
+        r#"name="twitter:card" content="player""#,
+        r#"name="twitter:player" content="https://v.example/embed/abcdefghjkmnpqrs""#,
+        r#"type="application/json+oembed""#,
+        r#"rel="canonical" href="https://v.example/watch/abcdefghjkmnpqrs""#,
+    ] {
+        assert!(html.contains(needle), "{needle} is missing in {html}");
+    }
+    let plain = WatchPage { embed_url: "http://127.0.0.1:3000/embed/x".to_owned(), ..page(Kind::Watch) };
+    assert!(!render(&plain).contains("secure_url"));
+}
+
+#[test]
+fn only_public_videos_are_indexed() {
+    assert!(render(&page(Kind::Watch)).contains("noindex"));
+    assert!(!render(&WatchPage { index: true, ..page(Kind::Watch) }).contains("noindex"));
+    assert!(render_missing(Kind::Watch).contains("noindex"));
+}
+
+#[test]
+fn the_pages_need_no_inline_script_and_no_style_attribute() {
+    for html in [render(&page(Kind::Watch)), render(&page(Kind::Embed)), render_missing(Kind::Embed)] {
+        assert!(!html.contains(" style="), "{html}");
+        assert!(!html.contains("<style"), "{html}");
+    }
+}
+
+#[test]
+fn the_embed_is_the_player_alone() {
+    let html = render(&page(Kind::Embed));
+    assert!(!html.contains("watch-bar") && !html.contains("<h1"), "{html}");
+    assert!(html.contains("aria-label=\"Sign &lt;/script&gt;") || html.contains("video player"), "{html}");
+}

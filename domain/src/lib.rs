@@ -1,0 +1,15 @@
+//! The words and rules of Millrace, with no I/O: what a video, an upload, a job, a ladder, a playlist and a grant
+//! are, and which steps between their states are legal. Compiles for the server and for the browser alike.
+
+pub mod account;
+pub mod container;
+pub mod error;
+pub mod grant;
+pub mod ids;
+pub mod job;
+pub mod ladder;
+pub mod playlist;
+pub mod source;
+pub mod storage_key;
+pub mod upload;
+pub mod video;

@@ -1,0 +1,134 @@
+//! The transcoder on this machine: ffmpeg and ffprobe as child processes, sealed off and bounded. A source becomes all its
+//! renditions in one process with one decode.
+//!
+//! Its one rule: no byte of a source is read by anything but our own sniffing before it is inside the sandbox, with the one
+//! demuxer that the sniffing named. It needs the two programs, util-linux' prlimit and, to seal them off, bubblewrap; it
+//! leaves objects below the request's generation and nothing else.
+
+mod child;
+mod codecs;
+mod collect;
+mod command;
+pub mod doctor;
+mod encode;
+mod engine;
+mod failure;
+mod ffprobe;
+mod graph;
+mod media_file;
+mod origin;
+mod packets;
+mod poster;
+mod probe;
+mod progress;
+mod sandbox;
+mod scratch;
+mod settings;
+mod structure;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{source::SourceFacts, storage_key::StorageKey};
+use tokio::{sync::OnceCell, task::JoinHandle};
+use uuid::Uuid;
+
+pub use self::settings::{FfmpegSettings, Limits, SandboxMode};
+use self::{encode::Made, engine::Engine, failure::engine as engine_failure, progress::Progress, scratch::Scratch};
+use crate::ports::{
+    blob_store::BlobStore,
+    transcoder::{TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
+};
+
+/// Transcodes by local ffmpeg processes.
+#[derive(Debug)]
+pub struct FfmpegTranscoder {
+    settings: FfmpegSettings,
+    store: Arc<dyn BlobStore>,
+    engine: OnceCell<Arc<Engine>>,
+    encodes: Mutex<HashMap<String, Encode>>,
+}
+
+/// An encode that nobody has asked to its end yet.
+#[derive(Debug)]
+struct Encode {
+    progress: Arc<Progress>,
+    task: JoinHandle<Result<Made, TranscodeError>>,
+}
+
+impl FfmpegTranscoder {
+    /// A transcoder that reads sources from `store` and stores renditions there. The programs are looked for at first use.
+    pub fn new(settings: FfmpegSettings, store: Arc<dyn BlobStore>) -> Self {
+        Self { settings, store, engine: OnceCell::new(), encodes: Mutex::new(HashMap::new()) }
+    }
+
+    /// The programs, once they are found; a failure is tried again the next time.
+    async fn engine(&self) -> Result<&Arc<Engine>, TranscodeError> {
+        let find = async || {
+            scratch::sweep(&self.settings.scratch).await.map_err(|error| engine_failure("the scratch folder cannot be used", error))?;
+            Engine::find(&self.settings).await.map(Arc::new)
+        };
+        self.engine.get_or_try_init(find).await
+    }
+
+    fn encodes(&self) -> MutexGuard<'_, HashMap<String, Encode>> {
+        // Nothing that can panic happens under the lock, and a map of handles is never half changed.
+        self.encodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait::async_trait]
+impl Transcoder for FfmpegTranscoder {
+    async fn probe(&self, source: &StorageKey) -> Result<SourceFacts, TranscodeError> {
+        let engine = self.engine().await?;
+        let scratch =
+            Scratch::new(&self.settings.scratch).await.map_err(|error| engine_failure("a scratch folder cannot be made", error))?;
+        let file = encode::local_source(self.store.as_ref(), source, &scratch).await?;
+        probe::probe(engine, &file).await
+    }
+
+    async fn start(&self, request: TranscodeRequest) -> Result<TranscodeId, TranscodeError> {
+        let engine = Arc::clone(self.engine().await?);
+        let id = Uuid::new_v4().to_string();
+        let progress = Arc::new(Progress::default());
+        let (store, scratch) = (Arc::clone(&self.store), self.settings.scratch.clone());
+        let task = tokio::spawn(encode::encode(engine, store, scratch, request, Arc::clone(&progress)));
+        self.encodes().insert(id.clone(), Encode { progress, task });
+        Ok(TranscodeId(id))
+    }
+
+    async fn poll(&self, id: &TranscodeId) -> Result<TranscodeState, TranscodeError> {
+        let finished = {
+            let mut encodes = self.encodes();
+            match encodes.get(&id.0) {
+                None => return Err(TranscodeError::Engine("there is no such encode in this process".to_owned())),
+                Some(encode) if !encode.task.is_finished() => {
+                    return Ok(TranscodeState::Running { percent: encode.progress.percent(), poster: encode.progress.poster() });
+                }
+                Some(_) => encodes.remove(&id.0),
+            }
+        };
+        let Some(encode) = finished else { return Err(TranscodeError::Engine("the encode is gone".to_owned())) };
+        let made = encode.task.await.map_err(|error| engine_failure("the encode broke off", error))??;
+        Ok(TranscodeState::Done { renditions: made.renditions, poster: made.poster })
+    }
+
+    async fn cancel(&self, id: &TranscodeId) {
+        let encode = self.encodes().remove(&id.0);
+        if let Some(encode) = encode {
+            encode.task.abort();
+            // Waits until its process and folder are let go. What it came to in the end nobody wants to know.
+            let _ = encode.task.await;
+        }
+    }
+}
+
+impl Drop for FfmpegTranscoder {
+    fn drop(&mut self) {
+        for encode in self.encodes().values() {
+            encode.task.abort();
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From ffmpeg's folders to stored renditions: which segments there are, how long and large they are, and which codec string
+//! their init segment asks for. The files move into the store; ffmpeg's playlists are not kept.
+
+use std::path::Path;
+
+use domain::{
+    ids::GenerationId,
+    ladder::{AudioPlan, Ladder, VideoPlan},
+    playlist::{MediaPlaylist, Rendition, Segment, Track},
+    source::SourceFacts,
+    storage_key::StorageKey,
+    video::FailureCode,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    command::{AUDIO, INIT, PLAYLIST},
+    failure::{engine, source},
+    media_file,
+};
+use crate::ports::{blob_store::BlobStore, transcoder::TranscodeError};
+
+/// Files stored at the same time.
+const STORE_AT_ONCE: usize = 4;
+
+/// Reads what was made of each rung and of the sound. Nothing is stored yet.
+pub(super) async fn read(folder: &Path, facts: &SourceFacts, ladder: &Ladder) -> Result<Vec<Rendition>, TranscodeError> {
+    let mut renditions = Vec::with_capacity(ladder.rungs.len() + 1);
+    for rung in &ladder.rungs {
+        let folder = folder.join(&rung.name);
+        let playlist = read_playlist(&folder).await?;
+        let frame_rate = match &rung.video {
+            VideoPlan::Encode { frame_rate: Some(rate), .. } => *rate,
+            _ if facts.video.variable_frame_rate => {
+                media_file::largest_frame_rate(&folder, &playlist).await?.unwrap_or(facts.video.frame_rate)
+            }
+            _ => facts.video.frame_rate,
+        };
+        renditions.push(Rendition {
+            name: rung.name.clone(),
+            track: Track::Video { width: rung.width, height: rung.height, frame_rate },
+            codec: media_file::codec(&folder.join(&playlist.init)).await?,
+            copied: rung.video == VideoPlan::Copy,
+            playlist,
+        });
+    }
+    if let (Some(plan), Some(audio)) = (&ladder.audio, &facts.audio) {
+        let folder = folder.join(AUDIO);
+        let playlist = read_playlist(&folder).await?;
+        let (channels, copied) = match plan {
+            AudioPlan::Copy => (audio.channels, true),
+            AudioPlan::Encode { channels, .. } => (*channels, false),
+        };
+        let codec = media_file::codec(&folder.join(&playlist.init)).await?;
+        renditions.push(Rendition { name: AUDIO.to_owned(), track: Track::Audio { channels }, codec, copied, playlist });
+    }
+    check_length(&renditions, facts)?;
+    Ok(renditions)
+}
+
+/// A picture that ends clearly before the source does: its last part could not be decoded.
+fn check_length(renditions: &[Rendition], facts: &SourceFacts) -> Result<(), TranscodeError> {
+    let wanted_us = facts.duration_ms.saturating_mul(1000);
+    for rendition in renditions.iter().filter(|rendition| matches!(rendition.track, Track::Video { .. })) {
+        let made_us = rendition.playlist.duration_us();
+        if made_us + 1_000_000 < wanted_us && made_us < wanted_us / 100 * 95 {
+            let detail = format!("{} is {} ms long, the source {} ms", rendition.name, made_us / 1000, facts.duration_ms);
+            return Err(source(FailureCode::Truncated, detail));
+        }
+    }
+    Ok(())
+}
+
+async fn read_playlist(folder: &Path) -> Result<MediaPlaylist, TranscodeError> {
+    let text = match tokio::fs::read(folder.join(PLAYLIST)).await {
+        Ok(text) => text,
+        // ffmpeg ends well and writes nothing where not one frame could be decoded.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(source(FailureCode::Damaged, format!("{} came out empty", name_of(folder))));
+        }
+        Err(error) => return Err(engine("a playlist cannot be read", error)),
+    };
+    let parsed = m3u8_rs::parse_media_playlist_res(&text).map_err(|_| engine("a playlist cannot be read", name_of(folder)))?;
+    let mut segments = Vec::with_capacity(parsed.segments.len());
+    for segment in parsed.segments {
+        let size = tokio::fs::metadata(folder.join(&segment.uri)).await.map_err(|error| engine("a segment is missing", error))?.len();
+        let duration_us = (f64::from(segment.duration) * 1e6).round().max(1.0) as u64;
+        segments.push(Segment { file: segment.uri, duration_us, bytes: size });
+    }
+    if segments.is_empty() {
+        return Err(source(FailureCode::Damaged, format!("{} came out empty", name_of(folder))));
+    }
+    Ok(MediaPlaylist { init: INIT.to_owned(), segments })
+}
+
+fn name_of(folder: &Path) -> std::borrow::Cow<'_, str> {
+    folder.file_name().unwrap_or_default().to_string_lossy()
+}
+
+/// Moves all files of these renditions into the store.
+pub(super) async fn store(
+    store: &dyn BlobStore,
+    generation: GenerationId,
+    folder: &Path,
+    renditions: &[Rendition],
+) -> Result<(), TranscodeError> {
+    let mut files = Vec::new();
+    for rendition in renditions {
+        files.push(format!("{}/{}", rendition.name, rendition.playlist.init));
+        files.extend(rendition.playlist.segments.iter().map(|segment| format!("{}/{}", rendition.name, segment.file)));
+    }
+    stream::iter(files)
+        .map(|file| async move { put(store, generation, &file, &folder.join(&file)).await })
+        .buffer_unordered(STORE_AT_ONCE)
+        .try_collect::<()>()
+        .await
+}
+
+/// Moves one file into the store.
+pub(super) async fn put(store: &dyn BlobStore, generation: GenerationId, name: &str, file: &Path) -> Result<(), TranscodeError> {
+    let key = StorageKey::published(generation, name).ok_or_else(|| engine("no name for an object", name))?;
+    store.put_file(&key, file).await.map_err(|error| engine(&format!("{name} cannot be stored"), error))
+}

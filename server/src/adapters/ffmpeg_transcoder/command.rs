@@ -1,0 +1,103 @@
+//! ffmpeg's arguments for an encode: one process, one decode, one graph, and for each rendition a folder of its own.
+
+use std::{ffi::OsString, path::Path};
+
+use domain::{
+    ladder::{AudioPlan, Ladder, VideoPlan},
+    source::SourceFacts,
+};
+
+use super::{
+    engine::Engine,
+    graph::{self, SOUND_PAD},
+    origin::Origin,
+    probe,
+};
+
+/// Name of the audio rendition.
+pub(super) const AUDIO: &str = "audio";
+/// Name of each rendition's playlist as ffmpeg writes it; it is read and thrown away.
+pub(super) const PLAYLIST: &str = "index.m3u8";
+/// Name of each rendition's init segment.
+pub(super) const INIT: &str = "init.mp4";
+
+/// Length of a segment in seconds; it ends at the first key frame from there.
+const SEGMENT_SECONDS: u32 = 4;
+
+/// A key frame at the first frame at or behind every even second. Not "when the last is two seconds old": that would drift. Nor by
+/// counting: after a gap it would force one key frame after the other to catch up.
+const EVERY_TWO_SECONDS: &str = "expr:isnan(prev_forced_t)+gt(floor((t+0.001)/2),floor((prev_forced_t+0.001)/2))";
+
+/// All arguments.
+pub(super) fn arguments(engine: &Engine, file: &Path, facts: &SourceFacts, ladder: &Ladder, origin: &Origin) -> Vec<OsString> {
+    let threads = engine.limits.threads.to_string();
+    let mut arguments = Arguments::default();
+    arguments.add("-hide_banner -nostdin -y -loglevel warning -nostats -progress pipe:1 -stats_period 0.5");
+    arguments.add(&format!("-filter_complex_threads {threads} -threads {threads}"));
+    arguments.0.extend(probe::input_options(facts.container, &engine.limits));
+    // The first frame is time zero, on every track.
+    arguments.add(&format!("-itsoffset {:.6}", -origin.video_start_seconds));
+    arguments.0.extend(["-i".into(), engine.input_name(file)]);
+
+    let sound = match (&ladder.audio, &facts.audio) {
+        (Some(AudioPlan::Encode { channels, .. }), Some(audio)) => graph::sound(audio, *channels, facts.duration_ms),
+        _ => String::new(),
+    };
+    let parts = [graph::pictures(ladder, &facts.video, origin.colours), sound];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    if !parts.is_empty() {
+        arguments.0.extend(["-filter_complex".into(), parts.join(";").into()]);
+    }
+    for number in 0..ladder.rungs.len() {
+        arguments.picture(ladder, number, facts, &threads);
+    }
+    if let (Some(plan), Some(audio)) = (&ladder.audio, &facts.audio) {
+        match plan {
+            AudioPlan::Copy => arguments.add(&format!("-map 0:{} -c:a copy", audio.stream_index)),
+            AudioPlan::Encode { bitrate, channels } => {
+                arguments.add(&format!("-map [{SOUND_PAD}] -c:a aac -profile:a aac_low -b:a {bitrate} -ac {channels} -ar 48000"));
+            }
+        }
+        arguments.output(AUDIO);
+    }
+    arguments.0
+}
+
+#[derive(Debug, Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    /// Adds words without spaces in them.
+    fn add(&mut self, words: &str) {
+        self.0.extend(words.split(' ').map(OsString::from));
+    }
+
+    fn picture(&mut self, ladder: &Ladder, number: usize, facts: &SourceFacts, threads: &str) {
+        let rung = &ladder.rungs[number];
+        match &rung.video {
+            VideoPlan::Copy => self.add(&format!("-map 0:{} -c:v copy", facts.video.stream_index)),
+            VideoPlan::Encode { max_bitrate, frame_rate } => {
+                self.add(&format!("-map [{}] -c:v libx264 -preset veryfast -profile:v high -pix_fmt yuv420p", graph::pad(number)));
+                self.add(&format!("-crf 23 -maxrate {max_bitrate} -bufsize {}", max_bitrate * 2));
+                // Key frames where they are forced and nowhere else, or the rungs would not be cut at the same frames.
+                self.add("-sc_threshold 0 -g 100000 -forced-idr 1 -force_key_frames");
+                self.0.push(if ladder.copies_top() { "source" } else { EVERY_TWO_SECONDS }.into());
+                self.add(&format!("-threads {threads} -fps_mode passthrough"));
+                if frame_rate.is_none() {
+                    // The source's own times: rounded to the grid of a frame rate, some would fall together.
+                    self.add("-enc_time_base -1");
+                }
+            }
+        }
+        self.output(&rung.name);
+    }
+
+    /// One rendition: a folder with an init segment, segments and a playlist. Without `-avoid_negative_ts disabled` the muxer
+    /// would delay pictures by the depth of their reordering and show the encoder's padding of the sound; with it, both are written into the
+    /// init segment's edit list, which browsers honour.
+    fn output(&mut self, name: &str) {
+        self.add("-map_metadata -1 -map_metadata:s -1 -map_chapters -1 -avoid_negative_ts disabled -max_muxing_queue_size 4096");
+        self.add(&format!("-f hls -hls_time {SEGMENT_SECONDS} -hls_playlist_type vod -hls_segment_type fmp4"));
+        self.add(&format!("-hls_fmp4_init_filename {INIT} -hls_segment_filename {name}/%05d.m4s {name}/{PLAYLIST}"));
+    }
+}

@@ -1,0 +1,109 @@
+//! What `doctor` asks of this adapter: is everything there that encoding needs, and what to do about what is not.
+
+use super::{
+    engine::Engine,
+    settings::{FfmpegSettings, SandboxMode},
+};
+use crate::ports::transcoder::TranscodeError;
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What to do, where something is to be done.
+    pub advice: Option<String>,
+}
+
+/// Oldest ffmpeg that the arguments are written for, and tried with.
+const OLDEST_VERSION: (u32, u32) = (5, 1);
+
+/// Encoders and filters that every encode may need.
+const ENCODERS: [&str; 2] = ["libx264", "aac"];
+const FILTERS: [&str; 6] = ["scale", "zscale", "tonemap", "bwdif", "fps", "aresample"];
+
+/// Looks at the programs, what they can do, and how they are confined.
+pub async fn self_test(settings: &FfmpegSettings) -> Vec<Check> {
+    let engine = match Engine::find(settings).await {
+        Ok(engine) => engine,
+        Err(error) => return vec![not_working("ffmpeg", &error, "Install the packages ffmpeg, util-linux and bubblewrap.")],
+    };
+    let mut checks = vec![version(&engine).await];
+    checks.push(abilities(&engine, "encoders", "-encoders", &ENCODERS).await);
+    checks.push(abilities(&engine, "filters", "-filters", &FILTERS).await);
+    checks.push(sandbox(&engine, settings.sandbox));
+    checks
+}
+
+fn not_working(name: &'static str, error: &TranscodeError, advice: &str) -> Check {
+    Check { name, ok: false, detail: error.to_string(), advice: Some(advice.to_owned()) }
+}
+
+async fn version(engine: &Engine) -> Check {
+    let answer = match engine.ask("-version").await {
+        Ok(answer) => answer,
+        Err(error) => return not_working("ffmpeg", &error, "Try the ffmpeg program by hand, or set another path to it."),
+    };
+    let first_line = answer.lines().next().unwrap_or_default().to_owned();
+    // A build from the development tree has no number; it is newer than any that has.
+    let ok = parse_version(&first_line).is_none_or(|version| version >= OLDEST_VERSION);
+    let advice = (!ok).then(|| format!("Install ffmpeg {}.{} or later.", OLDEST_VERSION.0, OLDEST_VERSION.1));
+    Check { name: "ffmpeg", ok, detail: first_line, advice }
+}
+
+/// Reads the numbers of `ffmpeg version 5.1.9-0+deb12u1 …` or `ffmpeg version n6.0 …`.
+fn parse_version(line: &str) -> Option<(u32, u32)> {
+    let word = line.strip_prefix("ffmpeg version ")?.split_whitespace().next()?.trim_start_matches('n');
+    let mut numbers = word.split(|letter: char| !letter.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
+}
+
+/// Whether each name is the second word of a line in ffmpeg's list.
+async fn abilities(engine: &Engine, name: &'static str, question: &str, wanted: &[&'static str]) -> Check {
+    let answer = match engine.ask(question).await {
+        Ok(answer) => answer,
+        Err(error) => return not_working(name, &error, "Try the ffmpeg program by hand, or set another path to it."),
+    };
+    let has = |wanted: &str| answer.lines().any(|line| line.split_whitespace().nth(1) == Some(wanted));
+    let missing: Vec<&str> = wanted.iter().copied().filter(|wanted| !has(wanted)).collect();
+    if missing.is_empty() {
+        return Check { name, ok: true, detail: wanted.join(", "), advice: None };
+    }
+    let advice = "Install a full build of ffmpeg, such as the distribution's own package.".to_owned();
+    Check { name, ok: false, detail: format!("missing: {}", missing.join(", ")), advice: Some(advice) }
+}
+
+fn sandbox(engine: &Engine, mode: SandboxMode) -> Check {
+    let (ok, detail, advice) = match (engine.is_sealed(), mode) {
+        (true, _) => (true, "bubblewrap works: ffmpeg sees one input and one output folder, and no network", None),
+        (false, SandboxMode::Off) => (
+            false,
+            "switched off by the settings: ffmpeg runs with resource limits only",
+            Some("Set the sandbox back to auto, unless every uploader is trusted."),
+        ),
+        (false, _) => (
+            false,
+            "bubblewrap does not work here: ffmpeg runs with resource limits only",
+            Some("Install bubblewrap and allow unprivileged user namespaces, or run this server where only it can be harmed."),
+        ),
+    };
+    Check { name: "sandbox", ok, detail: detail.to_owned(), advice: advice.map(str::to_owned) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_every_kind_of_build() {
+        assert_eq!(parse_version("ffmpeg version 5.1.9-0+deb12u1 Copyright (c)"), Some((5, 1)));
+        assert_eq!(parse_version("ffmpeg version n7.0.2 Copyright"), Some((7, 0)));
+        assert_eq!(parse_version("ffmpeg version 8 Copyright"), Some((8, 0)));
+        assert_eq!(parse_version("ffmpeg version N-113-gabc Copyright"), None);
+        assert_eq!(parse_version("nonsense"), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! One encode from source to stored renditions, as a task: poster first, then ffmpeg under its limits, then the harvest.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use domain::{
+    ladder::{AudioPlan, Ladder, VideoPlan},
+    playlist::Rendition,
+    source::SourceFacts,
+    storage_key::StorageKey,
+    video::FailureCode,
+};
+use futures::StreamExt;
+use tokio::io::AsyncWriteExt;
+
+use super::{
+    child::{self, Lines},
+    collect, command,
+    engine::{Engine, Run},
+    failure::{self, engine as engine_failure, source},
+    origin::Origin,
+    poster,
+    progress::Progress,
+    scratch::Scratch,
+};
+use crate::ports::{
+    blob_store::{BlobError, BlobStore},
+    transcoder::{POSTER_FILE, TranscodeError, TranscodeRequest},
+};
+
+/// How often the output's size is looked at.
+const WATCH_EVERY: Duration = Duration::from_secs(3);
+
+/// What an encode leaves.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) renditions: Vec<Rendition>,
+    pub(super) poster: bool,
+}
+
+/// Encodes. Dropping the future kills what runs and removes what is unfinished; what is stored already stays for the caller
+/// to delete with its generation.
+pub(super) async fn encode(
+    engine: Arc<Engine>,
+    store: Arc<dyn BlobStore>,
+    scratch_root: PathBuf,
+    request: TranscodeRequest,
+    progress: Arc<Progress>,
+) -> Result<Made, TranscodeError> {
+    let scratch = Scratch::new(&scratch_root).await.map_err(no_folder)?;
+    let file = local_source(store.as_ref(), &request.source, &scratch).await?;
+    let facts = &request.facts;
+    let origin = Origin::find(&engine, &file, facts).await?;
+    let ladder = origin.adapt(&request.ladder, facts);
+
+    let posters = scratch.folder("posters").await.map_err(no_folder)?;
+    let poster = poster::make(&engine, &file, facts, &origin, &posters).await;
+    if let Some(poster) = &poster {
+        collect::put(store.as_ref(), request.generation, POSTER_FILE, poster).await?;
+        progress.poster_is_stored();
+    }
+
+    let out = scratch.folder("out").await.map_err(no_folder)?;
+    for name in ladder.rungs.iter().map(|rung| rung.name.as_str()).chain(ladder.audio.as_ref().map(|_| command::AUDIO)) {
+        scratch.folder(&format!("out/{name}")).await.map_err(no_folder)?;
+    }
+    run(&engine, &file, facts, &ladder, &origin, &out, &progress).await?;
+
+    let renditions = collect::read(&out, facts, &ladder).await?;
+    collect::store(store.as_ref(), request.generation, &out, &renditions).await?;
+    Ok(Made { renditions, poster: poster.is_some() })
+}
+
+fn no_folder(error: std::io::Error) -> TranscodeError {
+    engine_failure("a scratch folder cannot be made", error)
+}
+
+async fn run(
+    engine: &Engine,
+    file: &Path,
+    facts: &SourceFacts,
+    ladder: &Ladder,
+    origin: &Origin,
+    out: &Path,
+    progress: &Progress,
+) -> Result<(), TranscodeError> {
+    let most_bytes = most_bytes(engine, facts, ladder);
+    let time = engine.limits.encode_time(Duration::from_millis(facts.duration_ms));
+    let confined = Run { input: Some(file), output: Some(out), time, file_bytes: most_bytes };
+    let command = engine.ffmpeg(&confined, command::arguments(engine, file, facts, ladder, origin));
+    let mut lines = Lines::default();
+    let running = child::run(command, "ffmpeg", time, |bytes| {
+        lines.feed(bytes, |line| progress.read(line, facts.duration_ms));
+        ControlFlow::Continue(())
+    });
+    let finished = tokio::select! {
+        finished = running => finished?,
+        error = watch_size(out, most_bytes) => return Err(error),
+    };
+    if finished.status.success() {
+        if !finished.stderr.trim().is_empty() {
+            tracing::debug!(said = %finished.stderr, "ffmpeg had something to say about a good encode");
+        }
+        return Ok(());
+    }
+    Err(failure::of_program("ffmpeg", &finished))
+}
+
+/// Most bytes that the output may have: what the plan's bit rates add up to, and some.
+fn most_bytes(engine: &Engine, facts: &SourceFacts, ladder: &Ladder) -> u64 {
+    let pictures = ladder.rungs.iter().map(|rung| match &rung.video {
+        VideoPlan::Encode { max_bitrate, .. } => *max_bitrate,
+        VideoPlan::Copy => facts.video.bit_rate.unwrap_or(20_000_000),
+    });
+    let sound = match &ladder.audio {
+        Some(AudioPlan::Encode { bitrate, .. }) => *bitrate,
+        // More than any AAC-LC stream of two channels has.
+        Some(AudioPlan::Copy) => 1_000_000,
+        None => 0,
+    };
+    let bits_per_second = pictures.sum::<u64>() + sound;
+    let bytes = bits_per_second as f64 / 8.0 * facts.duration_ms as f64 / 1000.0 * engine.limits.output_factor;
+    bytes as u64 + 64 * 1024 * 1024
+}
+
+/// Ends when the folder holds more than it may, and not before.
+async fn watch_size(folder: &Path, most_bytes: u64) -> TranscodeError {
+    loop {
+        tokio::time::sleep(WATCH_EVERY).await;
+        let folder = folder.to_owned();
+        let size = tokio::task::spawn_blocking(move || size_of(&folder)).await.unwrap_or(0);
+        if size > most_bytes {
+            return source(FailureCode::LimitExceeded, format!("the output has {size} bytes, {most_bytes} are allowed"));
+        }
+    }
+}
+
+/// Bytes in a folder. Files that come and go meanwhile are not missed.
+fn size_of(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
+/// The source as a local file: the store's own, or a copy, since nothing in the sandbox can fetch one.
+pub(super) async fn local_source(store: &dyn BlobStore, key: &StorageKey, scratch: &Scratch) -> Result<PathBuf, TranscodeError> {
+    if let Some(path) = store.local_path(key) {
+        return tokio::fs::canonicalize(path).await.map_err(|error| engine_failure("the source cannot be read", error));
+    }
+    let path = scratch.path().join("source");
+    download(store, key, &path).await.map_err(|error| engine_failure("the source cannot be fetched", error))?;
+    Ok(path)
+}
+
+async fn download(store: &dyn BlobStore, key: &StorageKey, path: &Path) -> Result<(), BlobError> {
+    let local = |error: std::io::Error| BlobError::Unavailable(Box::new(error));
+    let mut read = store.get(key, None).await?;
+    let mut file = tokio::fs::File::create(path).await.map_err(local)?;
+    let mut received = 0_u64;
+    while let Some(bytes) = read.body.next().await {
+        let bytes = bytes.map_err(local)?;
+        received += bytes.len() as u64;
+        file.write_all(&bytes).await.map_err(local)?;
+    }
+    file.flush().await.map_err(local)?;
+    if received == read.length { Ok(()) } else { Err(BlobError::SizeMismatch) }
+}

@@ -1,0 +1,106 @@
+//! From what a program said while it failed to whose fault it is. The only place that reads ffmpeg's messages.
+
+use std::os::unix::process::ExitStatusExt;
+
+use domain::video::FailureCode;
+
+use super::child::Finished;
+use crate::ports::transcoder::TranscodeError;
+
+/// The file is to blame.
+pub(super) fn source(code: FailureCode, detail: impl Into<String>) -> TranscodeError {
+    TranscodeError::Source { code, detail: detail.into() }
+}
+
+/// The machinery is to blame.
+pub(super) fn engine(what: &str, error: impl std::fmt::Display) -> TranscodeError {
+    TranscodeError::Engine(format!("{what}: {error}"))
+}
+
+/// What only a limit of ours can have caused.
+const LIMITS: [&str; 4] = ["Cannot allocate memory", "received signal 24", "CPU time limit exceeded", "File too large"];
+/// What only the machine can have caused.
+const MACHINE: [&str; 3] = ["No space left on device", "Read-only file system", "Unknown encoder"];
+/// A file that stops early.
+const CUT_OFF: [&str; 2] = ["partial file", "ended prematurely"];
+/// A file that makes no sense.
+const NONSENSE: [&str; 7] = [
+    "Invalid data found",
+    "Error while decoding",
+    "Could not find codec parameters",
+    "does not contain any stream",
+    "matches no streams",
+    "nothing was encoded",
+    "Error splitting the input",
+];
+
+/// Whether a program that read a file to its end missed some of it.
+pub(super) fn tells_of_missing_end(stderr: &str) -> bool {
+    CUT_OFF.iter().any(|words| stderr.contains(words))
+}
+
+/// Why a program that ended badly did so.
+pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
+    let said = finished.stderr.as_str();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let detail = format!("{name} ended with {}: {}", finished.status, last_lines(said));
+
+    // A shell's way of passing a signal on, which bubblewrap follows, is 128 and its number. 9 is how the kernel ends what
+    // takes too much memory, 24 is too much processor time, 25 too large a file.
+    let signal =
+        finished.status.signal().or_else(|| finished.status.code().filter(|code| *code > 128 && *code < 192).map(|code| code - 128));
+    if matches!(signal, Some(9 | 24 | 25)) || says(&LIMITS) {
+        return source(FailureCode::LimitExceeded, detail);
+    }
+    if says(&MACHINE) {
+        return TranscodeError::Engine(detail);
+    }
+    if said.contains("exceeds specified max pixel count") || said.contains("Picture size") {
+        return source(FailureCode::PictureTooLarge, detail);
+    }
+    if tells_of_missing_end(said) {
+        return source(FailureCode::Truncated, detail);
+    }
+    // 69 is ffmpeg's own "more than two thirds could not be decoded". A crash of the decoder is the file's doing as well.
+    if says(&NONSENSE) || finished.status.code() == Some(69) || matches!(signal, Some(4 | 6 | 7 | 8 | 11)) {
+        return source(FailureCode::Damaged, detail);
+    }
+    TranscodeError::Engine(detail)
+}
+
+/// The end of a message, short enough for a log line.
+fn last_lines(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).rev().take(6).collect();
+    lines.reverse();
+    lines.join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn verdict(raw_status: i32, stderr: &str) -> Option<FailureCode> {
+        let finished = Finished { status: ExitStatus::from_raw(raw_status), stderr: stderr.to_owned() };
+        match of_program("ffmpeg", &finished) {
+            TranscodeError::Source { code, .. } => Some(code),
+            TranscodeError::Engine(_) => None,
+        }
+    }
+
+    #[test]
+    fn blame_goes_where_it_belongs() {
+        assert_eq!(verdict(1 << 8, "x: Invalid data found when processing input"), Some(FailureCode::Damaged));
+        assert_eq!(verdict(1 << 8, "stream 0, offset 0xeed9: partial file"), Some(FailureCode::Truncated));
+        assert_eq!(verdict(1 << 8, "Picture size 16000x16000 exceeds specified max pixel count"), Some(FailureCode::PictureTooLarge));
+        assert_eq!(verdict(9, ""), Some(FailureCode::LimitExceeded));
+        assert_eq!(verdict(137 << 8, ""), Some(FailureCode::LimitExceeded));
+        assert_eq!(verdict(255 << 8, "Exiting normally, received signal 24."), Some(FailureCode::LimitExceeded));
+        assert_eq!(verdict(1 << 8, "Cannot allocate memory"), Some(FailureCode::LimitExceeded));
+        assert_eq!(verdict(11, ""), Some(FailureCode::Damaged));
+        assert_eq!(verdict(1 << 8, "av_interleaved_write_frame(): No space left on device"), None);
+        assert_eq!(verdict(1 << 8, "Unknown encoder 'libx264'"), None);
+        assert_eq!(verdict(1 << 8, "something new"), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! What the adapter is told: which programs, where to work, and how much one file may take.
+
+use std::{path::PathBuf, time::Duration};
+
+/// How the engine's programs are kept from the rest of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SandboxMode {
+    /// Bubblewrap where a self-test says that it works; resource limits alone, with a warning, where not.
+    #[default]
+    Auto,
+    /// Bubblewrap, or nothing is transcoded.
+    Bubblewrap,
+    /// Resource limits alone.
+    Off,
+}
+
+/// Settings of the adapter.
+#[derive(Debug, Clone)]
+pub struct FfmpegSettings {
+    /// The ffmpeg program: a path, or a name to look up in `PATH`.
+    pub ffmpeg: PathBuf,
+    /// The ffprobe program, likewise.
+    pub ffprobe: PathBuf,
+    /// Folder for unfinished work. What dead processes left there is removed.
+    pub scratch: PathBuf,
+    /// How the programs are confined.
+    pub sandbox: SandboxMode,
+    /// How much one file may take.
+    pub limits: Limits,
+}
+
+/// How much one file may take. What is counted is work, not file size: a few kilobytes can ask for hours of frames.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Samples in one picture.
+    pub max_pixels: u64,
+    /// Length of a video.
+    pub max_duration: Duration,
+    /// Address space of one program.
+    pub memory_bytes: u64,
+    /// Time for looking at a file, for each look.
+    pub probe_time: Duration,
+    /// Time for an encode: this …
+    pub encode_time_base: Duration,
+    /// … and this many times the length of the video.
+    pub encode_time_factor: u32,
+    /// Threads of one program.
+    pub threads: u32,
+    /// Output may be this many times what the ladder's bit rates add up to.
+    pub output_factor: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // 8K.
+            max_pixels: 7680 * 4320,
+            max_duration: Duration::from_secs(12 * 3600),
+            memory_bytes: 6 * 1024 * 1024 * 1024,
+            probe_time: Duration::from_secs(300),
+            encode_time_base: Duration::from_secs(300),
+            encode_time_factor: 30,
+            threads: std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(16).clamp(1, 16)),
+            output_factor: 1.5,
+        }
+    }
+}
+
+impl Limits {
+    /// Time on the clock for encoding a video of this length.
+    pub(super) fn encode_time(&self, duration: Duration) -> Duration {
+        self.encode_time_base + duration.saturating_mul(self.encode_time_factor)
+    }
+}

@@ -1,0 +1,383 @@
+//! The store on a local disk.
+//!
+//! Below its root: `sources/{upload}` and `published/{generation}/…` are whole objects; `incoming/{upload}/` is an upload on its way:
+//! one preallocated file `data`, into which parts are written at their places in any order, and `ledger`, which lists the parts that are
+//! safe. A part is acknowledged when its bytes and its ledger line are on the disk (`fdatasync`), never before. Objects appear by rename.
+
+use std::{
+    fmt,
+    io::ErrorKind,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::{Bytes, BytesMut};
+use domain::{
+    storage_key::StorageKey,
+    upload::{PartPlan, PartReceipt},
+};
+use futures::StreamExt;
+use tokio::task::spawn_blocking;
+
+use crate::ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange, ByteStream, MultipartId};
+
+mod ledger;
+mod part_locks;
+
+use ledger::Ledger;
+use part_locks::PartLocks;
+
+/// Bytes gathered before they are handed to the disk.
+const WRITE_BUFFER: usize = 512 * 1024;
+/// Bytes read from the disk at once.
+const READ_BUFFER: usize = 1024 * 1024;
+
+/// A store below one folder.
+#[derive(Debug)]
+pub struct FsStore {
+    root: PathBuf,
+    locks: PartLocks,
+}
+
+impl fmt::Display for FsStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "files below {}", self.root.display())
+    }
+}
+
+/// Maps what the disk says to what the port says.
+fn disk(error: std::io::Error) -> BlobError {
+    match error.kind() {
+        ErrorKind::NotFound => BlobError::NotFound,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BlobError::Full,
+        _ => BlobError::Unavailable(Box::new(error)),
+    }
+}
+
+/// Runs a piece of disk work where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
+    spawn_blocking(work).await.map_err(|error| BlobError::Unavailable(Box::new(error)))?
+}
+
+/// Makes a rename or a new file in `folder` survive a power cut.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Reserves `size` bytes, so that a full disk shows at the beginning of an upload and not at its end.
+fn preallocate(file: &std::fs::File, size: u64) -> std::io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(size),
+        other => other.map_err(Into::into),
+    }
+}
+
+impl FsStore {
+    /// Opens the store below `root`, making the folder where it is missing.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub async fn open(root: PathBuf) -> Result<Self, BlobError> {
+        let root = blocking(move || {
+            for folder in ["incoming", "sources", "published"] {
+                std::fs::create_dir_all(root.join(folder)).map_err(disk)?;
+            }
+            root.canonicalize().map_err(disk)
+        })
+        .await?;
+        Ok(Self { root, locks: PartLocks::default() })
+    }
+
+    fn path(&self, key: &StorageKey) -> PathBuf {
+        self.root.join(key.to_string())
+    }
+
+    fn incoming(&self, upload: &MultipartId) -> PathBuf {
+        self.root.join("incoming").join(&upload.0)
+    }
+
+    /// Writes `body` at `offset` of `file`, up to `length` bytes, and says how many came and what their checksum is. Stops when `evicted`
+    /// says that somebody else sends the same part.
+    async fn write_at(
+        file: Arc<std::fs::File>,
+        mut offset: u64,
+        length: u64,
+        mut body: ByteStream,
+        evicted: impl Future<Output = ()>,
+    ) -> Result<(u64, u32), BlobError> {
+        let (mut written, mut crc) = (0_u64, 0_u32);
+        let mut buffer = BytesMut::with_capacity(WRITE_BUFFER);
+        tokio::pin!(evicted);
+        loop {
+            let chunk = tokio::select! {
+                () = &mut evicted => return Err(BlobError::BodyInterrupted("the part was sent again".into())),
+                chunk = body.next() => chunk.transpose().map_err(|error| BlobError::BodyInterrupted(error.to_string()))?,
+            };
+            let at_end = chunk.is_none();
+            if let Some(chunk) = chunk {
+                written += chunk.len() as u64;
+                if written > length {
+                    return Err(BlobError::SizeMismatch);
+                }
+                crc = crc32c::crc32c_append(crc, &chunk);
+                buffer.extend_from_slice(&chunk);
+            }
+            if !buffer.is_empty() && (at_end || buffer.len() >= WRITE_BUFFER) {
+                let (file, bytes) = (Arc::clone(&file), buffer.split().freeze());
+                let count = bytes.len() as u64;
+                blocking(move || file.write_all_at(&bytes, offset).map_err(disk)).await?;
+                offset += count;
+            }
+            if at_end {
+                return Ok((written, crc));
+            }
+        }
+    }
+
+    /// Moves a finished file to its place, durably.
+    async fn settle(&self, from: PathBuf, key: &StorageKey) -> Result<(), BlobError> {
+        let to = self.path(key);
+        blocking(move || {
+            let folder = to.parent().map(Path::to_path_buf).unwrap_or_default();
+            std::fs::create_dir_all(&folder).map_err(disk)?;
+            match std::fs::rename(&from, &to) {
+                Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                    let partial = to.with_extension("partial");
+                    std::fs::copy(&from, &partial).map_err(disk)?;
+                    std::fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(disk)?;
+                    std::fs::rename(&partial, &to).map_err(disk)?;
+                    std::fs::remove_file(&from).map_err(disk)?;
+                }
+                other => other.map_err(disk)?,
+            }
+            sync_folder(&folder).map_err(disk)
+        })
+        .await
+    }
+}
+
+#[async_trait::async_trait]
+impl BlobStore for FsStore {
+    async fn begin_multipart(&self, key: &StorageKey, plan: PartPlan) -> Result<MultipartId, BlobError> {
+        let StorageKey::Source { upload } = key else {
+            return Err(BlobError::Unavailable("only sources come in parts".into()));
+        };
+        let id = MultipartId(upload.to_string());
+        let folder = self.incoming(&id);
+        blocking(move || {
+            std::fs::create_dir_all(&folder).map_err(disk)?;
+            let file = std::fs::File::create(folder.join("data")).map_err(disk)?;
+            if let Err(error) = preallocate(&file, plan.file_size) {
+                // A full disk keeps nothing of an upload that cannot succeed; the first error is the one to tell.
+                let _ = std::fs::remove_dir_all(&folder);
+                return Err(disk(error));
+            }
+            Ledger::create(&folder).map_err(disk)?;
+            sync_folder(&folder).map_err(disk)
+        })
+        .await?;
+        Ok(id)
+    }
+
+    async fn put_part(
+        &self,
+        key: &StorageKey,
+        upload: &MultipartId,
+        plan: PartPlan,
+        number: u32,
+        crc32c: u32,
+        body: ByteStream,
+    ) -> Result<PartReceipt, BlobError> {
+        let (offset, length) = plan.part_range(number).ok_or(BlobError::NotFound)?;
+        let receipt = PartReceipt { number, size: length, crc32c };
+        let turn = self.locks.take_turn(&upload.0, number).await;
+        let folder = self.incoming(upload);
+        let opened = blocking(move || {
+            let file = std::fs::OpenOptions::new().write(true).open(folder.join("data")).map_err(disk)?;
+            let ledger = Ledger::open(&folder).map_err(disk)?;
+            Ok((file, ledger))
+        })
+        .await;
+        let (file, ledger) = match opened {
+            // The last part sent again after the upload was completed: its bytes are in the object already.
+            Err(BlobError::NotFound) if self.path(key).exists() => return Ok(receipt),
+            other => other?,
+        };
+        match ledger.part(number) {
+            Some(known) if known == receipt => {
+                // A resend of what is safe already: its bytes are read, so that the answer arrives, and change nothing.
+                drain(body).await;
+                return Ok(receipt);
+            }
+            Some(_) => blocking(move || ledger.forget(number).map_err(disk)).await?,
+            None => {}
+        }
+        let file = Arc::new(file);
+        let (written, crc) = Self::write_at(Arc::clone(&file), offset, length, body, turn.evicted()).await?;
+        if written != length {
+            return Err(BlobError::SizeMismatch);
+        }
+        if crc != crc32c {
+            return Err(BlobError::ChecksumMismatch);
+        }
+        let folder = self.incoming(upload);
+        let done = receipt.clone();
+        blocking(move || {
+            file.sync_data().map_err(disk)?;
+            Ledger::record(&folder, &done).map_err(disk)
+        })
+        .await?;
+        drop(turn);
+        Ok(receipt)
+    }
+
+    async fn list_parts(&self, key: &StorageKey, upload: &MultipartId) -> Result<Vec<PartReceipt>, BlobError> {
+        let (folder, whole) = (self.incoming(upload), self.path(key));
+        blocking(move || match Ledger::open(&folder) {
+            Ok(ledger) => Ok(ledger.parts()),
+            Err(error) if error.kind() == ErrorKind::NotFound && whole.exists() => Ok(Vec::new()),
+            Err(error) => Err(disk(error)),
+        })
+        .await
+    }
+
+    async fn complete_multipart(&self, key: &StorageKey, upload: &MultipartId, plan: PartPlan) -> Result<(), BlobError> {
+        let (folder, whole) = (self.incoming(upload), self.path(key));
+        let data = folder.join("data");
+        let ready = blocking({
+            let folder = folder.clone();
+            move || {
+                if whole.exists() {
+                    return Ok(false);
+                }
+                let received: Vec<u32> = Ledger::open(&folder).map_err(disk)?.parts().iter().map(|part| part.number).collect();
+                let missing = plan.missing(&received);
+                if missing.is_empty() { Ok(true) } else { Err(BlobError::PartsMissing(missing)) }
+            }
+        })
+        .await?;
+        if ready {
+            match self.settle(data, key).await {
+                // Somebody else completed the same upload between the look and the move.
+                Err(BlobError::NotFound) if self.path(key).exists() => {}
+                other => other?,
+            }
+        }
+        self.abort_multipart(key, upload).await
+    }
+
+    async fn abort_multipart(&self, _key: &StorageKey, upload: &MultipartId) -> Result<(), BlobError> {
+        let folder = self.incoming(upload);
+        blocking(move || match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(disk(error)),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    async fn put_stream(&self, key: &StorageKey, body: ByteStream, max_size: u64) -> Result<u64, BlobError> {
+        let name = MultipartId(key.to_string().replace('/', "-"));
+        let folder = self.incoming(&name);
+        let data = folder.join("data");
+        let file = blocking({
+            let data = data.clone();
+            move || {
+                std::fs::create_dir_all(&folder).map_err(disk)?;
+                std::fs::File::create(data).map(Arc::new).map_err(disk)
+            }
+        })
+        .await?;
+        let stored = match Self::write_at(Arc::clone(&file), 0, max_size, body, std::future::pending()).await {
+            Ok((written, _)) => blocking(move || file.sync_all().map_err(disk)).await.map(|()| written),
+            Err(error) => Err(error),
+        };
+        let stored = match stored {
+            Ok(written) => self.settle(data, key).await.map(|()| written),
+            Err(error) => Err(error),
+        };
+        self.abort_multipart(key, &name).await?;
+        stored
+    }
+
+    async fn put_file(&self, key: &StorageKey, file: &Path) -> Result<(), BlobError> {
+        let from = file.to_path_buf();
+        let synced = from.clone();
+        blocking(move || std::fs::File::open(synced).and_then(|file| file.sync_all()).map_err(disk)).await?;
+        self.settle(from, key).await
+    }
+
+    async fn get(&self, key: &StorageKey, range: Option<ByteRange>) -> Result<BlobRead, BlobError> {
+        let path = self.path(key);
+        let (file, size) = blocking(move || {
+            let file = std::fs::File::open(path).map_err(disk)?;
+            let size = file.metadata().map_err(disk)?.len();
+            Ok((Arc::new(file), size))
+        })
+        .await?;
+        let (offset, end) = match range {
+            None => (0, size),
+            Some(range) if range.first >= size => return Err(BlobError::RangeNotSatisfiable(size)),
+            Some(range) => (range.first, range.last.map_or(size, |last| last.saturating_add(1).min(size))),
+        };
+        let length = end.saturating_sub(offset);
+        Ok(BlobRead { size, offset, length, body: read_pieces(file, offset, end) })
+    }
+
+    async fn size(&self, key: &StorageKey) -> Result<u64, BlobError> {
+        let path = self.path(key);
+        blocking(move || std::fs::metadata(path).map(|metadata| metadata.len()).map_err(disk)).await
+    }
+
+    async fn delete(&self, key: &StorageKey) -> Result<(), BlobError> {
+        let path = self.path(key);
+        blocking(move || match std::fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(disk(error)),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), BlobError> {
+        let folder = self.root.join(prefix);
+        blocking(move || match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(disk(error)),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    fn url(&self, key: &StorageKey) -> String {
+        format!("file://{}", self.path(key).display())
+    }
+
+    fn local_path(&self, key: &StorageKey) -> Option<PathBuf> {
+        Some(self.path(key))
+    }
+}
+
+/// Reads a body to its end and forgets it.
+async fn drain(mut body: ByteStream) {
+    while let Some(Ok(_)) = body.next().await {}
+}
+
+/// The bytes from `offset` to `end` in pieces of [`READ_BUFFER`], each read when the one before has been taken.
+fn read_pieces(file: Arc<std::fs::File>, offset: u64, end: u64) -> ByteStream {
+    futures::stream::unfold((file, offset), move |(file, offset)| async move {
+        if offset >= end {
+            return None;
+        }
+        let length = usize::try_from(end - offset).unwrap_or(READ_BUFFER).min(READ_BUFFER);
+        let reader = Arc::clone(&file);
+        let piece = spawn_blocking(move || {
+            let mut buffer = vec![0; length];
+            reader.read_exact_at(&mut buffer, offset).map(|()| Bytes::from(buffer))
+        })
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        // An error ends the body: the connection is cut, so that nobody takes half a segment for a whole one.
+        let next = if piece.is_ok() { offset + length as u64 } else { end };
+        Some((piece, (file, next)))
+    })
+    .boxed()
+}

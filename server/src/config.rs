@@ -1,0 +1,360 @@
+//! Settings: the commented defaults (compiled in), a file over them, the environment over both. The only file that reads the
+//! environment. A wrong setting is an error that names it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// All settings with their comments.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
+const ENV_PREFIX: &str = "MILLRACE_";
+/// Names a settings file; not a setting itself.
+const ENV_CONFIG: &str = "MILLRACE_CONFIG";
+const DEFAULT_FILE: &str = "millrace.toml";
+
+/// Who may sign up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// The first visitor, who becomes the owner, and nobody after that.
+    Closed,
+}
+
+/// Whether media programs run isolated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sandbox {
+    /// In bubblewrap where it works.
+    Auto,
+    /// In bubblewrap or not at all.
+    Bubblewrap,
+    /// Never isolated.
+    Off,
+}
+
+/// What the program runs with. Each field's meaning stands in [`DEFAULTS`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port to listen on.
+    pub bind: SocketAddr,
+    /// How users reach this server, without a slash at the end.
+    pub public_url: String,
+    /// Where everything lives that must survive.
+    pub data_dir: PathBuf,
+    /// Log filter.
+    pub log: String,
+    /// Who may sign up.
+    pub registration: Registration,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// Sessions.
+    pub session: SessionSettings,
+    /// Uploads.
+    pub upload: UploadSettings,
+    /// Transcoding.
+    pub transcode: TranscodeSettings,
+    /// Playback.
+    pub playback: PlaybackSettings,
+}
+
+/// The database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// Connection URL; it may hold a password.
+    pub url: SecretString,
+    /// Connections held open at most.
+    pub max_connections: u32,
+}
+
+/// Sessions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSettings {
+    /// Days until a session ends.
+    pub days: i64,
+}
+
+/// Uploads.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadSettings {
+    /// Largest file taken, in bytes.
+    pub max_size_bytes: u64,
+    /// Days after which an unfinished upload is given up.
+    pub unfinished_days: i64,
+}
+
+/// Transcoding.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TranscodeSettings {
+    /// Videos worked on at once; never 0 after loading.
+    pub jobs: usize,
+    /// The encoder's program.
+    pub ffmpeg: PathBuf,
+    /// The probe's program.
+    pub ffprobe: PathBuf,
+    /// Whether they run isolated.
+    pub sandbox: Sandbox,
+    /// Folder for intermediate files; never empty after loading.
+    pub scratch_dir: PathBuf,
+    /// Longest video taken, in minutes.
+    pub max_duration_minutes: u64,
+    /// Most samples in a picture.
+    pub max_pixels: u64,
+    /// Memory of a child process, in MiB.
+    pub memory_mib: u64,
+}
+
+/// Playback.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaybackSettings {
+    /// Minutes that links to media work beyond the video's length.
+    pub link_lifetime_minutes: u64,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the settings file {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the settings file {path} is not valid TOML: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// No such setting.
+    #[error("there is no setting `{name}` ({origin}); `millrace config` lists all of them")]
+    Unknown {
+        /// Dotted name.
+        name: String,
+        /// File or variable.
+        origin: String,
+    },
+    /// A value that does not fit.
+    #[error("the setting `{name}` ({origin}) {message}")]
+    Value {
+        /// Dotted name.
+        name: String,
+        /// File or variable.
+        origin: String,
+        /// What it should be.
+        message: String,
+    },
+}
+
+impl Settings {
+    /// Loads the settings: from `file`, else the one `MILLRACE_CONFIG` names, else `millrace.toml` where there is one, and the environment.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, named.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let variables: Vec<(String, String)> = std::env::vars().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+        let named = variables.iter().find(|(name, _)| name == ENV_CONFIG).map(|(_, path)| PathBuf::from(path));
+        let path = file.map(Path::to_path_buf).or(named).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+        let text = path
+            .map(|path| match std::fs::read_to_string(&path) {
+                Ok(text) => Ok((path, text)),
+                Err(source) => Err(ConfigError::File { path, source }),
+            })
+            .transpose()?;
+        Self::from_layers(text.as_ref().map(|(path, text)| (path.as_path(), text.as_str())), &variables)
+    }
+
+    /// Lays `file` and then `variables` over the defaults.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, named.
+    pub fn from_layers(file: Option<(&Path, &str)>, variables: &[(String, String)]) -> Result<Self, ConfigError> {
+        let mut table: Table = DEFAULTS.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
+            path: "config.default.toml".into(),
+            message: error.to_string(),
+        })?;
+        if let Some((path, text)) = file {
+            let over = text.parse::<Table>().map_err(|error| ConfigError::Syntax { path: path.into(), message: error.to_string() })?;
+            overlay(&mut table, over, "", &format!("in {}", path.display()))?;
+        }
+        for (variable, text) in variables.iter().filter(|(variable, _)| variable != ENV_CONFIG) {
+            set_from_variable(&mut table, variable, text)?;
+        }
+        check_values(&table)?;
+        let mut settings: Self = Value::Table(table).try_into().map_err(|error: toml::de::Error| ConfigError::Value {
+            name: "?".into(),
+            origin: "in the settings".into(),
+            message: error.message().to_owned(),
+        })?;
+        settings.fill_in();
+        Ok(settings)
+    }
+
+    fn fill_in(&mut self) {
+        if self.public_url.is_empty() {
+            self.public_url = format!("http://{}", self.bind);
+        }
+        while self.public_url.ends_with('/') {
+            self.public_url.pop();
+        }
+        if self.transcode.jobs == 0 {
+            self.transcode.jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4));
+        }
+        if self.transcode.scratch_dir.as_os_str().is_empty() {
+            self.transcode.scratch_dir = self.data_dir.join("scratch");
+        }
+    }
+
+    /// Whether users reach this server over HTTPS, so that cookies must not travel otherwise.
+    pub fn https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+}
+
+/// Lays `over` on `base`, refusing names and types that `base` does not have.
+fn overlay(base: &mut Table, over: Table, prefix: &str, origin: &str) -> Result<(), ConfigError> {
+    for (key, value) in over {
+        let name = format!("{prefix}{key}");
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(table)) => overlay(inner, table, &format!("{name}."), origin)?,
+            (Some(slot), value) if slot.same_type(&value) => *slot = value,
+            (Some(slot), _) => {
+                return Err(ConfigError::Value { name, origin: origin.into(), message: format!("must be a {}", slot.type_str()) });
+            }
+            (None, _) => return Err(ConfigError::Unknown { name, origin: origin.into() }),
+        }
+    }
+    Ok(())
+}
+
+/// `MILLRACE_UPLOAD_MAX_SIZE_BYTES` → `upload.max_size_bytes`, read as the type that the default has.
+fn set_from_variable(table: &mut Table, variable: &str, text: &str) -> Result<(), ConfigError> {
+    let name = variable.trim_start_matches(ENV_PREFIX).to_lowercase();
+    let unknown = || ConfigError::Unknown { name: name.clone(), origin: format!("from {variable}") };
+    let (slot, name) = if matches!(table.get(&name), Some(value) if !value.is_table()) {
+        (table.get_mut(&name).ok_or_else(unknown)?, name.clone())
+    } else {
+        let (section, key) = name.split_once('_').ok_or_else(unknown)?;
+        let dotted = format!("{section}.{key}");
+        (table.get_mut(section).and_then(Value::as_table_mut).and_then(|inner| inner.get_mut(key)).ok_or_else(unknown)?, dotted)
+    };
+    let bad = |message: &str| ConfigError::Value { name: name.clone(), origin: format!("from {variable}"), message: message.into() };
+    *slot = match slot {
+        Value::Integer(_) => Value::Integer(text.trim().parse().map_err(|_| bad(&format!("must be a whole number, not `{text}`")))?),
+        Value::Boolean(_) => Value::Boolean(text.trim().parse().map_err(|_| bad(&format!("must be true or false, not `{text}`")))?),
+        _ => Value::String(text.to_owned()),
+    };
+    Ok(())
+}
+
+/// Checks what types alone do not say.
+fn check_values(table: &Table) -> Result<(), ConfigError> {
+    let fail = |name: &str, message: String| ConfigError::Value { name: name.into(), origin: "see the settings".into(), message };
+    let text = |name: &str| lookup(table, name).and_then(Value::as_str).unwrap_or_default();
+    if text("bind").parse::<SocketAddr>().is_err() {
+        return Err(fail("bind", format!("must be an address and a port, such as 127.0.0.1:3000, not `{}`", text("bind"))));
+    }
+    let url = text("public_url");
+    if !(url.is_empty() || url.starts_with("http://") || url.starts_with("https://")) || url.contains(['"', ' ', '<', '>']) {
+        return Err(fail("public_url", format!("must start with http:// or https://, such as https://video.example.com, not `{url}`")));
+    }
+    if text("data_dir").is_empty() {
+        return Err(fail("data_dir", "must name a folder".into()));
+    }
+    for (name, words) in [("registration", &["open", "closed"][..]), ("transcode.sandbox", &["auto", "bubblewrap", "off"][..])] {
+        if !words.contains(&text(name)) {
+            return Err(fail(name, format!("must be one of {}, not `{}`", words.join(", "), text(name))));
+        }
+    }
+    let database = text("database.url");
+    if !database.is_empty() && !database.starts_with("sqlite:") {
+        return Err(fail("database.url", "must be empty or start with sqlite:".into()));
+    }
+    for (name, least, most) in [
+        ("database.max_connections", 2, 1_000),
+        ("session.days", 1, 3_650),
+        ("upload.max_size_bytes", 1, 1 << 46),
+        ("upload.unfinished_days", 1, 3_650),
+        ("transcode.jobs", 0, 256),
+        ("transcode.max_duration_minutes", 1, 100_000),
+        ("transcode.max_pixels", 10_000, 1 << 32),
+        ("transcode.memory_mib", 256, 1 << 20),
+        ("playback.link_lifetime_minutes", 1, 525_600),
+    ] {
+        let value = lookup(table, name).and_then(Value::as_integer).unwrap_or_default();
+        if !(least..=most).contains(&value) {
+            return Err(fail(name, format!("must lie between {least} and {most}, not {value}")));
+        }
+    }
+    Ok(())
+}
+
+fn lookup<'a>(table: &'a Table, name: &str) -> Option<&'a Value> {
+    match name.split_once('.') {
+        Some((section, key)) => table.get(section)?.get(key),
+        None => table.get(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::from_layers(None, &variables)
+    }
+
+    #[test]
+    fn the_defaults_stand_alone() {
+        let settings = with(&[]).expect("the defaults are valid");
+        assert_eq!(settings.public_url, "http://127.0.0.1:3000");
+        assert_eq!(settings.data_dir, Path::new("./data"));
+        assert!(settings.transcode.jobs >= 1);
+        assert_eq!(settings.transcode.scratch_dir, Path::new("./data/scratch"));
+    }
+
+    #[test]
+    fn environment_beats_file_beats_default() {
+        let file = "public_url = 'https://a.example/'\n[upload]\nmax_size_bytes = 5\n";
+        let variables = [("MILLRACE_UPLOAD_MAX_SIZE_BYTES".to_owned(), "7".to_owned())];
+        let settings = Settings::from_layers(Some((Path::new("m.toml"), file)), &variables).expect("valid");
+        assert_eq!((settings.public_url.as_str(), settings.upload.max_size_bytes), ("https://a.example", 7));
+        assert!(settings.https());
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        for (name, value, mention) in [
+            ("MILLRACE_BIND", "nonsense", "`bind`"),
+            ("MILLRACE_REGISTRATION", "maybe", "`registration`"),
+            ("MILLRACE_TRANSCODE_SANDBOX", "on", "`transcode.sandbox`"),
+            ("MILLRACE_UPLOAD_MAX_SIZE_BYTES", "many", "`upload.max_size_bytes`"),
+            ("MILLRACE_UPLOAD_MAX_SIZE_BYTES", "0", "`upload.max_size_bytes`"),
+            ("MILLRACE_PUBLIC_URL", "video.example.com", "`public_url`"),
+            ("MILLRACE_TYPO", "1", "`typo`"),
+            ("MILLRACE_UPLOAD", "1", "`upload`"),
+        ] {
+            let message = with(&[(name, value)]).expect_err(name).to_string();
+            assert!(message.contains(mention), "{name}={value}: {message}");
+        }
+        let file = Settings::from_layers(Some((Path::new("m.toml"), "[upload]\nmax = 1\n")), &[]).expect_err("unknown").to_string();
+        assert!(file.contains("`upload.max`") && file.contains("m.toml"), "{file}");
+    }
+}

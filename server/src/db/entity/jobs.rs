@@ -1,0 +1,39 @@
+//! Jobs: the truth about what is to be done. The right to run one is its lease; the fence grows with every lease.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "jobs")]
+pub struct Model {
+    /// The job.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// The video it works on.
+    pub video_id: Uuid,
+    /// A [`domain::job::JobState`].
+    pub state: String,
+    /// Tries begun.
+    pub attempt: i32,
+    /// Not before this moment, in milliseconds of the Unix epoch.
+    pub run_after_ms: i64,
+    /// Who holds the lease.
+    pub lease_owner: Option<String>,
+    /// When the lease ends without a heartbeat, in milliseconds of the Unix epoch.
+    pub lease_expires_at_ms: i64,
+    /// Number of leases given so far. A write with an older number is refused.
+    pub fence: i64,
+    /// The generation that the current try writes to.
+    pub generation_id: Option<Uuid>,
+    /// What the last try failed with, for the log.
+    pub last_error: Option<String>,
+    /// Milliseconds of the Unix epoch.
+    pub created_at_ms: i64,
+}
+
+/// No relations are navigated; joins are written where they are needed.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+

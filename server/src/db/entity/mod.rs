@@ -1,0 +1,10 @@
+//! One file a table. What is asked of a table often, and always with its owner, is a function on its entity.
+
+pub mod api_keys;
+pub mod jobs;
+pub mod removals;
+pub mod renditions;
+pub mod sessions;
+pub mod uploads;
+pub mod users;
+pub mod videos;

@@ -1,0 +1,26 @@
+//! Published renditions.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "renditions")]
+pub struct Model {
+    /// The generation they belong to.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub generation_id: Uuid,
+    /// Name: `720p`, `audio`.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+    /// The video.
+    pub video_id: Uuid,
+    /// A [`domain::playlist::Rendition`] as JSON.
+    pub body: String,
+}
+
+/// No relations are navigated; joins are written where they are needed.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+

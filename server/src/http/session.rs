@@ -1,0 +1,116 @@
+//! Sessions: a random id in an HttpOnly cookie, its hash in the database, so that they survive a restart and a stolen table opens none.
+
+use std::collections::HashMap;
+
+use domain::ids::UserId;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter,
+    sea_query::OnConflict,
+};
+use tower_sessions::{
+    Expiry, SessionManagerLayer, SessionStore,
+    cookie::SameSite,
+    session::{Id, Record},
+    session_store,
+};
+pub use tower_sessions::Session;
+
+use crate::{clock::now_ms, config::Settings, db::entity::sessions, error::Result};
+
+const USER: &str = "user";
+
+/// Sessions in our database.
+#[derive(Debug, Clone)]
+pub struct DbSessions {
+    db: DatabaseConnection,
+}
+
+/// The layer that gives requests their session. The cookie is `__Host-` bound where users come over HTTPS.
+pub fn layer(db: DatabaseConnection, settings: &Settings) -> SessionManagerLayer<DbSessions> {
+    let https = settings.https();
+    SessionManagerLayer::new(DbSessions { db })
+        .with_name(if https { "__Host-millrace" } else { "millrace" })
+        .with_secure(https)
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_path("/")
+        .with_expiry(Expiry::OnInactivity(time::Duration::days(settings.session.days)))
+}
+
+/// Who is signed in.
+///
+/// # Errors
+/// The session store fails.
+pub async fn user(session: &Session) -> Result<Option<UserId>> {
+    Ok(session.get::<UserId>(USER).await?)
+}
+
+/// Signs somebody in, under a new session id, so that an id planted before is worth nothing.
+///
+/// # Errors
+/// The session store fails.
+pub async fn sign_in(session: &Session, user: UserId) -> Result<()> {
+    session.cycle_id().await?;
+    session.insert(USER, user).await?;
+    Ok(())
+}
+
+/// Ends the session.
+///
+/// # Errors
+/// The session store fails.
+pub async fn sign_out(session: &Session) -> Result<()> {
+    Ok(session.flush().await?)
+}
+
+fn failed(error: impl std::fmt::Display) -> session_store::Error {
+    session_store::Error::Backend(error.to_string())
+}
+
+fn row(record: &Record) -> session_store::Result<sessions::ActiveModel> {
+    let user: Option<UserId> = record.data.get(USER).and_then(|value| serde_json::from_value(value.clone()).ok());
+    Ok(sessions::ActiveModel {
+        id_hash: Set(sessions::hash_id(&record.id.to_string())),
+        user_id: Set(user.map(|user| user.0)),
+        data: Set(serde_json::to_string(&record.data).map_err(|error| session_store::Error::Encode(error.to_string()))?),
+        expires_at_ms: Set(record.expiry_date.unix_timestamp() * 1_000),
+    })
+}
+
+#[async_trait::async_trait]
+impl SessionStore for DbSessions {
+    async fn create(&self, record: &mut Record) -> session_store::Result<()> {
+        // 128 random bits do not collide; if they did, the insert would fail and nobody would get another's session.
+        sessions::Entity::insert(row(record)?).exec_without_returning(&self.db).await.map_err(failed)?;
+        // Sessions that have run out go when new ones come.
+        let expired = sessions::Entity::delete_many().filter(sessions::Column::ExpiresAtMs.lt(now_ms()));
+        expired.exec(&self.db).await.map_err(failed)?;
+        Ok(())
+    }
+
+    async fn save(&self, record: &Record) -> session_store::Result<()> {
+        let update = OnConflict::column(sessions::Column::IdHash)
+            .update_columns([sessions::Column::UserId, sessions::Column::Data, sessions::Column::ExpiresAtMs])
+            .to_owned();
+        sessions::Entity::insert(row(record)?).on_conflict(update).exec_without_returning(&self.db).await.map_err(failed)?;
+        Ok(())
+    }
+
+    async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
+        let found = sessions::Entity::find_by_id(sessions::hash_id(&id.to_string()))
+            .filter(sessions::Column::ExpiresAtMs.gt(now_ms()))
+            .one(&self.db)
+            .await
+            .map_err(failed)?;
+        let Some(found) = found else { return Ok(None) };
+        let data: HashMap<String, serde_json::Value> =
+            serde_json::from_str(&found.data).map_err(|error| session_store::Error::Decode(error.to_string()))?;
+        let expiry_date = time::OffsetDateTime::from_unix_timestamp(found.expires_at_ms / 1_000).map_err(failed)?;
+        Ok(Some(Record { id: *id, data, expiry_date }))
+    }
+
+    async fn delete(&self, id: &Id) -> session_store::Result<()> {
+        sessions::Entity::delete_by_id(sessions::hash_id(&id.to_string())).exec(&self.db).await.map_err(failed)?;
+        Ok(())
+    }
+}

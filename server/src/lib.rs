@@ -1,0 +1,13 @@
+//! Millrace's back end, which knows no Leptos. `ports` says what is needed from the outside and `adapters` supply it;
+//! `services` do the work; `http` is the REST surface and `worker` the one behind the queue. The composition root (the binary)
+//! chooses the adapters.
+
+pub mod adapters;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod http;
+pub mod ports;
+pub mod services;
+pub mod worker;

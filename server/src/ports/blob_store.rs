@@ -1,0 +1,132 @@
+//! Where bytes live: sources while they arrive and after, and published objects. Names are [`StorageKey`]s only.
+
+use std::{
+    fmt::{Debug, Display},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use domain::{
+    storage_key::StorageKey,
+    upload::{PartPlan, PartReceipt},
+};
+use futures::stream::BoxStream;
+
+/// Bytes in pieces, in order.
+pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
+
+/// What a store can fail with. Adapters keep their own details and log them where they map them to this.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// No such object, upload or part.
+    #[error("not found in the store")]
+    NotFound,
+    /// The bytes differ from the checksum given with them. Nothing was kept.
+    #[error("checksum mismatch")]
+    ChecksumMismatch,
+    /// More or fewer bytes than announced. Nothing was kept.
+    #[error("wrong number of bytes")]
+    SizeMismatch,
+    /// Parts are missing; their numbers.
+    #[error("{} parts are missing", .0.len())]
+    PartsMissing(Vec<u32>),
+    /// The range starts behind the object's end; its size in bytes.
+    #[error("range behind the end of {0} bytes")]
+    RangeNotSatisfiable(u64),
+    /// The sender stopped or its connection broke. Nothing was kept.
+    #[error("the body broke off: {0}")]
+    BodyInterrupted(String),
+    /// No space left.
+    #[error("the store is full")]
+    Full,
+    /// Anything else; a new try may help.
+    #[error("the store failed: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A store's own name for an unfinished upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MultipartId(pub String);
+
+/// First and last byte asked for, both included, as in HTTP; an absent last byte means "to the end".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    /// First byte.
+    pub first: u64,
+    /// Last byte, included; may lie behind the end.
+    pub last: Option<u64>,
+}
+
+/// A read: what comes and what it is a part of.
+pub struct BlobRead {
+    /// Bytes in the whole object.
+    pub size: u64,
+    /// First byte of `body` in the object.
+    pub offset: u64,
+    /// Bytes in `body`.
+    pub length: u64,
+    /// The bytes.
+    pub body: ByteStream,
+}
+
+impl Debug for BlobRead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlobRead").field("size", &self.size).field("offset", &self.offset).field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// A store of immutable objects with multipart uploads.
+///
+/// What a caller may rely on: a part or object that was acknowledged survives a crash; an object is visible whole or not at
+/// all; an interrupted write leaves nothing visible.
+#[async_trait::async_trait]
+pub trait BlobStore: Debug + Display + Send + Sync {
+    /// Opens an upload to `key`, cut as `plan` says.
+    async fn begin_multipart(&self, key: &StorageKey, plan: PartPlan) -> Result<MultipartId, BlobError>;
+
+    /// Takes a part. A part sent again replaces the earlier one, if it is complete and right; two senders of one part never mix.
+    ///
+    /// The caller has checked that `number` is in the plan; the store checks length and checksum.
+    async fn put_part(
+        &self,
+        key: &StorageKey,
+        upload: &MultipartId,
+        plan: PartPlan,
+        number: u32,
+        crc32c: u32,
+        body: ByteStream,
+    ) -> Result<PartReceipt, BlobError>;
+
+    /// The parts that are safe, by number.
+    async fn list_parts(&self, key: &StorageKey, upload: &MultipartId) -> Result<Vec<PartReceipt>, BlobError>;
+
+    /// Makes the object of its parts. Doing it again after it has worked works again.
+    async fn complete_multipart(&self, key: &StorageKey, upload: &MultipartId, plan: PartPlan) -> Result<(), BlobError>;
+
+    /// Forgets an unfinished upload and frees its space. No error where there is none.
+    async fn abort_multipart(&self, key: &StorageKey, upload: &MultipartId) -> Result<(), BlobError>;
+
+    /// Stores a body of unknown length, in bounded memory; returns its length. More than `max_size` bytes is [`BlobError::SizeMismatch`].
+    async fn put_stream(&self, key: &StorageKey, body: ByteStream, max_size: u64) -> Result<u64, BlobError>;
+
+    /// Stores a finished local file; the file may be moved away.
+    async fn put_file(&self, key: &StorageKey, file: &Path) -> Result<(), BlobError>;
+
+    /// Reads an object or a range of it.
+    async fn get(&self, key: &StorageKey, range: Option<ByteRange>) -> Result<BlobRead, BlobError>;
+
+    /// The size of an object in bytes.
+    async fn size(&self, key: &StorageKey) -> Result<u64, BlobError>;
+
+    /// Deletes an object. No error where there is none.
+    async fn delete(&self, key: &StorageKey) -> Result<(), BlobError>;
+
+    /// Deletes everything below a prefix that ends in `/`. No error where there is nothing.
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), BlobError>;
+
+    /// The object's URL in the store's own terms (`file:` or `s3:`), for the database.
+    fn url(&self, key: &StorageKey) -> String;
+
+    /// The object as a local file, for stores that have one; others are read through [`BlobStore::get`].
+    fn local_path(&self, key: &StorageKey) -> Option<PathBuf>;
+}

@@ -1,0 +1,167 @@
+//! Makes renditions playable: checks every object that a playlist is going to name, then switches the video to the new generation by
+//! one row update. Published objects are never changed; what was published before is let go of.
+
+use std::sync::Arc;
+
+use domain::{
+    ids::{GenerationId, VideoId},
+    job::JobState,
+    playlist::{Rendition, Track, multivariant},
+    source::SourceFacts,
+    storage_key::StorageKey,
+    video::Stage,
+};
+use futures::{StreamExt, TryStreamExt};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::Expr};
+
+use crate::{
+    db::{
+        begin_write,
+        entity::{renditions, videos},
+    },
+    error::{Error, Result},
+    ports::{
+        blob_store::{BlobError, BlobStore},
+        transcoder::POSTER_FILE,
+    },
+    services::{
+        jobs::{Held, Lease, hold, over},
+        removals::Removal,
+        videos::advance,
+    },
+};
+
+/// Objects looked at in the store at once.
+const CHECKS_AT_ONCE: usize = 16;
+/// A rendition may differ from its source by this share of the length, or by [`LENGTH_SLACK_US`] where that is more.
+const LENGTH_SLACK: f64 = 0.02;
+/// A frame group and an audio frame or two.
+const LENGTH_SLACK_US: u64 = 1_000_000;
+
+/// Publishes.
+#[derive(Debug, Clone)]
+pub struct Publishing {
+    db: DatabaseConnection,
+    store: Arc<dyn BlobStore>,
+}
+
+/// What is wrong with an encode.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the encode is not fit to be published: {0}")]
+pub struct Unfit(String);
+
+impl Publishing {
+    /// Publishes what is in `store`.
+    pub fn new(db: DatabaseConnection, store: Arc<dyn BlobStore>) -> Self {
+        Self { db, store }
+    }
+
+    /// Checks playlists and objects, whoever made them.
+    ///
+    /// # Errors
+    /// [`Unfit`] in the inner result; the store's failure in the outer one.
+    pub async fn check(&self, generation: GenerationId, facts: &SourceFacts, made: &[Rendition]) -> Result<std::result::Result<(), Unfit>> {
+        if let Err(unfit) = check_playlists(facts, made) {
+            return Ok(Err(unfit));
+        }
+        let objects = made.iter().flat_map(|rendition| {
+            let init = std::iter::once((rendition.playlist.init.as_str(), None));
+            let segments = rendition.playlist.segments.iter().map(|segment| (segment.file.as_str(), Some(segment.bytes)));
+            init.chain(segments).map(move |(file, bytes)| (format!("{}/{file}", rendition.name), bytes))
+        });
+        let looks: Vec<_> = objects.map(|(file, bytes)| self.look(generation, file, bytes)).collect();
+        let found: Vec<Option<Unfit>> = futures::stream::iter(looks).buffer_unordered(CHECKS_AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().next().map_or(Ok(()), Err))
+    }
+
+    async fn look(&self, generation: GenerationId, file: String, expected: Option<u64>) -> Result<Option<Unfit>> {
+        let Some(key) = StorageKey::published(generation, &file) else {
+            return Ok(Some(Unfit(format!("{file} is no name for a published object"))));
+        };
+        match self.store.size(&key).await {
+            Ok(0) => Ok(Some(Unfit(format!("{file} is empty")))),
+            Ok(size) if expected.is_some_and(|expected| expected != size) => {
+                Ok(Some(Unfit(format!("{file} has {size} bytes, not {}", expected.unwrap_or_default()))))
+            }
+            Ok(_) => Ok(None),
+            Err(BlobError::NotFound) => Ok(Some(Unfit(format!("{file} is missing")))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Switches the video to the generation and ends the job, in one transaction under the lease.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn publish(&self, lease: &Lease, generation: GenerationId, made: &[Rendition], poster: bool) -> Result<Held> {
+        let VideoId(video) = lease.video;
+        let transaction = begin_write(&self.db).await?;
+        if hold(&transaction, lease, &over(JobState::Done, None)).await? == Held::Lost {
+            return Ok(Held::Lost);
+        }
+        let row = videos::Entity::find_by_id(video).one(&transaction).await?.ok_or_else(|| Error::broken("a job without its video"))?;
+        for rendition in made {
+            let body = serde_json::to_string(rendition).map_err(|error| Error::broken(error.to_string()))?;
+            let row = renditions::ActiveModel {
+                generation_id: Set(generation.0),
+                name: Set(rendition.name.clone()),
+                video_id: Set(video),
+                body: Set(body),
+            };
+            renditions::Entity::insert(row).exec_without_returning(&transaction).await?;
+        }
+        let output = StorageKey::published(generation, POSTER_FILE).map(|key| self.store.url(&key));
+        let output = output.and_then(|url| url.strip_suffix(POSTER_FILE).map(str::to_owned));
+        let mut changes = vec![
+            (videos::Column::GenerationId, Expr::value(generation.0)),
+            (videos::Column::S3OutputUrl, Expr::value(output)),
+        ];
+        if poster {
+            changes.push((videos::Column::PosterGenerationId, Expr::value(generation.0)));
+        }
+        if !advance(&transaction, lease.video, Stage::Ready, &changes).await? {
+            return Err(Error::broken(format!("video {video} cannot become ready from stage {}", row.stage)));
+        }
+        for old in [row.generation_id, row.poster_generation_id].into_iter().flatten().filter(|old| *old != generation.0) {
+            renditions::Entity::delete_many().filter(renditions::Column::GenerationId.eq(old)).exec(&transaction).await?;
+            Removal::Generation(GenerationId(old)).note(&transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(Held::Yes)
+    }
+}
+
+/// What can be told without the store: an independent parser reads the playlists, codecs are what browsers play, lengths are the source's.
+fn check_playlists(facts: &SourceFacts, made: &[Rendition]) -> std::result::Result<(), Unfit> {
+    let unfit = |what: String| Err(Unfit(what));
+    let count = |video: bool| made.iter().filter(|rendition| matches!(rendition.track, Track::Video { .. }) == video).count();
+    if count(true) == 0 || count(false) > 1 || (count(false) == 1) != facts.audio.is_some() {
+        return unfit(format!("{} pictures and {} sounds", count(true), count(false)));
+    }
+    let text = multivariant(made, str::to_owned);
+    match m3u8_rs::parse_master_playlist_res(text.as_bytes()) {
+        Ok(parsed) if parsed.variants.len() == count(true) => {}
+        Ok(parsed) => return unfit(format!("{} variants", parsed.variants.len())),
+        Err(error) => return unfit(format!("multivariant playlist: {error}")),
+    }
+    for rendition in made {
+        let name = &rendition.name;
+        let expected = if matches!(rendition.track, Track::Video { .. }) { "avc1." } else { "mp4a.40.2" };
+        if !rendition.codec.starts_with(expected) {
+            return unfit(format!("{name} has the codec {}", rendition.codec));
+        }
+        match m3u8_rs::parse_media_playlist_res(rendition.playlist.render(str::to_owned).as_bytes()) {
+            Ok(parsed) if !parsed.segments.is_empty() && parsed.end_list => {}
+            Ok(_) => return unfit(format!("{name} has no segments")),
+            Err(error) => return unfit(format!("{name}: {error}")),
+        }
+        let (length, source) = (rendition.playlist.duration_us(), facts.duration_ms * 1_000);
+        let slack = LENGTH_SLACK_US.max((source as f64 * LENGTH_SLACK) as u64);
+        // Sound may be shorter than its picture, in the source as well; a picture may not.
+        let too_short = matches!(rendition.track, Track::Video { .. }) && length + slack < source;
+        if too_short || length > source + slack {
+            return unfit(format!("{name} lasts {} ms, the source {} ms", length / 1_000, facts.duration_ms));
+        }
+    }
+    Ok(())
+}

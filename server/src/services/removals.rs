@@ -1,0 +1,115 @@
+//! Deletes objects that nothing refers to any more. What to delete is written in the transaction that lets go of it, so that neither
+//! a crash nor a failing store leaves anything behind.
+
+use std::sync::Arc;
+
+use domain::{
+    ids::{GenerationId, UploadId},
+    storage_key::StorageKey,
+};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use uuid::Uuid;
+
+use crate::{
+    clock::now_ms,
+    db::entity::removals,
+    error::{Error, Result},
+    ports::blob_store::{BlobStore, MultipartId},
+};
+
+/// Wait after a store refused to delete.
+const RETRY_MS: i64 = 60_000;
+
+/// What to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// Everything published under a generation.
+    Generation(GenerationId),
+    /// A source.
+    Source(UploadId),
+    /// An unfinished multipart upload.
+    Multipart(UploadId, MultipartId),
+}
+
+impl Removal {
+    /// Notes the removal; part of the caller's transaction.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn note(&self, db: &impl ConnectionTrait) -> Result<()> {
+        let (kind, target, multipart) = match self {
+            Self::Generation(generation) => ("generation", generation.0, String::new()),
+            Self::Source(upload) => ("source", upload.0, String::new()),
+            Self::Multipart(upload, id) => ("multipart", upload.0, id.0.clone()),
+        };
+        let row = removals::ActiveModel {
+            id: Set(Uuid::now_v7()),
+            kind: Set(kind.to_owned()),
+            target: Set(target),
+            multipart_id: Set(multipart),
+            run_after_ms: Set(0),
+        };
+        removals::Entity::insert(row).exec_without_returning(db).await?;
+        Ok(())
+    }
+
+    fn read(row: &removals::Model) -> Result<Self> {
+        match row.kind.as_str() {
+            "generation" => Ok(Self::Generation(GenerationId(row.target))),
+            "source" => Ok(Self::Source(UploadId(row.target))),
+            "multipart" => Ok(Self::Multipart(UploadId(row.target), MultipartId(row.multipart_id.clone()))),
+            other => Err(Error::broken(format!("a removal of the unknown kind {other}"))),
+        }
+    }
+}
+
+/// Works the notes off.
+#[derive(Debug, Clone)]
+pub struct Removals {
+    db: DatabaseConnection,
+    store: Arc<dyn BlobStore>,
+}
+
+impl Removals {
+    /// Removals noted in `db`, from `store`.
+    pub fn new(db: DatabaseConnection, store: Arc<dyn BlobStore>) -> Self {
+        Self { db, store }
+    }
+
+    /// Deletes all that is noted and due. A removal that fails is tried again later; deleting twice is harmless.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn work_off(&self) -> Result<()> {
+        loop {
+            let due = removals::Entity::find().filter(removals::Column::RunAfterMs.lte(now_ms())).limit(100).all(&self.db).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for row in due {
+                match self.remove(&Removal::read(&row)?).await {
+                    Ok(()) => {
+                        removals::Entity::delete_by_id(row.id).exec(&self.db).await?;
+                    }
+                    Err(error) => {
+                        tracing::warn!(kind = row.kind, target_id = %row.target, %error, "cannot delete objects yet; trying again later");
+                        removals::Entity::update_many()
+                            .col_expr(removals::Column::RunAfterMs, Expr::value(now_ms() + RETRY_MS))
+                            .filter(removals::Column::Id.eq(row.id))
+                            .exec(&self.db)
+                            .await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn remove(&self, removal: &Removal) -> Result<()> {
+        match removal {
+            Removal::Generation(generation) => self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?,
+            Removal::Source(upload) => self.store.delete(&StorageKey::Source { upload: *upload }).await?,
+            Removal::Multipart(upload, id) => self.store.abort_multipart(&StorageKey::Source { upload: *upload }, id).await?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,297 @@
+//! Takes one leased job from source to published renditions: look at the source, plan the ladder, encode, check, publish. Every
+//! write is made under the lease; an attempt that does not end well leaves nothing in the store.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    ids::{GenerationId, UploadId, UserId},
+    job::{JobState, MAX_ATTEMPTS},
+    ladder,
+    source::SourceFacts,
+    storage_key::StorageKey,
+    video::{FailureCode, Stage},
+};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::{Expr, SimpleExpr}};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    clock::now_ms,
+    db::{
+        begin_write,
+        entity::{jobs as job_rows, uploads, videos},
+    },
+    error::{Error, Result},
+    ports::{
+        blob_store::BlobStore,
+        transcoder::{TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
+    },
+    services::{
+        changes::{Change, Changes},
+        jobs::{Held, Jobs, Lease, hold, over, retry_later},
+        publishing::Publishing,
+        removals::{Removal, Removals},
+        videos::advance,
+    },
+};
+
+/// How often a running encode is looked at.
+const POLL_EVERY: Duration = Duration::from_millis(250);
+/// How often a lease is renewed while nothing else is written: a third of its length.
+const RENEW_EVERY_MS: i64 = domain::job::LEASE_MS / 3;
+
+/// Processes videos.
+#[derive(Debug, Clone)]
+pub struct Transcodes {
+    db: DatabaseConnection,
+    transcoder: Arc<dyn Transcoder>,
+    jobs: Jobs,
+    publishing: Publishing,
+    removals: Removals,
+    changes: Changes,
+}
+
+/// Why an attempt stopped without a result.
+enum Stop {
+    /// The lease is lost or the video is gone.
+    Lost,
+    /// The process is shutting down.
+    ShuttingDown,
+    /// It failed.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// What one attempt works with.
+struct Attempt<'a> {
+    lease: &'a Lease,
+    user: UserId,
+    source: StorageKey,
+    generation: GenerationId,
+}
+
+impl Transcodes {
+    /// Processing with these parts.
+    pub fn new(
+        db: DatabaseConnection,
+        store: Arc<dyn BlobStore>,
+        transcoder: Arc<dyn Transcoder>,
+        jobs: Jobs,
+        removals: Removals,
+        changes: Changes,
+    ) -> Self {
+        let publishing = Publishing::new(db.clone(), store);
+        Self { db, transcoder, jobs, publishing, removals, changes }
+    }
+
+    /// Works on a leased job until it is done, has failed, or is given back because `shutdown` turned true.
+    ///
+    /// # Errors
+    /// The database fails so that not even the failure can be noted; the lease then runs out by itself.
+    pub async fn run(&self, lease: &Lease, mut shutdown: watch::Receiver<bool>) -> Result<()> {
+        let Some((user, upload)) = self.owner_and_upload(lease).await? else { return Ok(()) };
+        let generation = GenerationId(Uuid::now_v7());
+        let attempt = Attempt { lease, user, source: StorageKey::Source { upload }, generation };
+        let outcome = self.attempt(&attempt, &mut shutdown).await;
+        let outcome = match outcome {
+            Ok(()) => {
+                tracing::info!(video_id = %lease.video, job_id = %lease.job, attempt = lease.attempt, "video is ready");
+                Ok(())
+            }
+            Err(Stop::Lost) => {
+                tracing::info!(video_id = %lease.video, job_id = %lease.job, "stopped: the video is gone or somebody else has the job");
+                Removal::Generation(generation).note(&self.db).await
+            }
+            Err(Stop::ShuttingDown) => self.give_back(&attempt).await,
+            Err(Stop::Failed(error)) => self.failed(&attempt, error).await,
+        };
+        self.tell(&attempt);
+        outcome?;
+        self.removals.work_off().await
+    }
+
+    async fn owner_and_upload(&self, lease: &Lease) -> Result<Option<(UserId, UploadId)>> {
+        let upload = uploads::Entity::find().filter(uploads::Column::VideoId.eq(lease.video.0)).one(&self.db).await?;
+        Ok(upload.map(|row| (UserId(row.user_id), UploadId(row.id))))
+    }
+
+    async fn attempt(&self, attempt: &Attempt<'_>, shutdown: &mut watch::Receiver<bool>) -> std::result::Result<(), Stop> {
+        self.begin(attempt).await?;
+        let facts = self.transcoder.probe(&attempt.source).await.map_err(Error::from)?;
+        let ladder = ladder::plan(&facts);
+        self.to_encoding(attempt, &facts).await?;
+        let request = TranscodeRequest {
+            job: attempt.lease.job,
+            video: attempt.lease.video,
+            generation: attempt.generation,
+            source: attempt.source.clone(),
+            facts: facts.clone(),
+            ladder,
+        };
+        let encode = self.transcoder.start(request).await.map_err(Error::from)?;
+        let watched = self.watch(attempt, &encode, shutdown).await;
+        if watched.is_err() {
+            self.transcoder.cancel(&encode).await;
+        }
+        let (made, poster) = watched?;
+        self.step(attempt, Stage::Publishing, &[]).await?;
+        self.publishing.check(attempt.generation, &facts, &made).await?.map_err(|unfit| TranscodeError::Engine(unfit.to_string()))?;
+        match self.publishing.publish(attempt.lease, attempt.generation, &made, poster).await? {
+            Held::Yes => Ok(()),
+            Held::Lost => Err(Stop::Lost),
+        }
+    }
+
+    /// Notes where this attempt is going to write, and lets go of what an attempt that died left behind.
+    async fn begin(&self, attempt: &Attempt<'_>) -> std::result::Result<(), Stop> {
+        let transaction = begin_write(&self.db).await?;
+        let generation = [(job_rows::Column::GenerationId, Expr::value(attempt.generation.0))];
+        if hold(&transaction, attempt.lease, &generation).await? == Held::Lost {
+            return Err(Stop::Lost);
+        }
+        let mut changes: Vec<(videos::Column, SimpleExpr)> = Vec::new();
+        if let Some(leftover) = attempt.lease.leftover {
+            Removal::Generation(leftover).note(&transaction).await?;
+            changes.push((videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId).into()));
+        }
+        if !advance(&transaction, attempt.lease.video, Stage::Checking, &changes).await? {
+            return Err(Error::broken("a job whose video is in no stage to be worked on").into());
+        }
+        transaction.commit().await?;
+        self.tell(attempt);
+        Ok(())
+    }
+
+    async fn to_encoding(&self, attempt: &Attempt<'_>, facts: &SourceFacts) -> std::result::Result<(), Stop> {
+        let facts = serde_json::to_string(facts).map_err(|error| Error::broken(error.to_string()))?;
+        self.step(attempt, Stage::Encoding, &[(videos::Column::SourceFacts, Expr::value(facts))]).await
+    }
+
+    /// Takes the video to the next stage, under the lease.
+    async fn step(&self, attempt: &Attempt<'_>, stage: Stage, changes: &[(videos::Column, SimpleExpr)]) -> std::result::Result<(), Stop> {
+        let transaction = begin_write(&self.db).await?;
+        if hold(&transaction, attempt.lease, &[]).await? == Held::Lost {
+            return Err(Stop::Lost);
+        }
+        if !advance(&transaction, attempt.lease.video, stage, changes).await? {
+            return Err(Error::broken(format!("no legal step to {}", stage.as_str())).into());
+        }
+        transaction.commit().await?;
+        self.tell(attempt);
+        Ok(())
+    }
+
+    /// Waits for an encode, passing on how far it is and keeping the lease alive.
+    async fn watch(
+        &self,
+        attempt: &Attempt<'_>,
+        encode: &TranscodeId,
+        shutdown: &mut watch::Receiver<bool>,
+    ) -> std::result::Result<(Vec<domain::playlist::Rendition>, bool), Stop> {
+        let (mut shown_percent, mut shown_poster, mut renewed) = (0, false, now_ms());
+        loop {
+            tokio::select! {
+                changed = shutdown.wait_for(|down| *down) => {
+                    let _ = changed;
+                    return Err(Stop::ShuttingDown);
+                }
+                () = tokio::time::sleep(POLL_EVERY) => {}
+            }
+            match self.transcoder.poll(encode).await.map_err(Error::from)? {
+                TranscodeState::Done { renditions, poster } => return Ok((renditions, poster)),
+                TranscodeState::Running { percent, poster } if percent != shown_percent || poster != shown_poster => {
+                    (shown_percent, shown_poster, renewed) = (percent, poster, now_ms());
+                    self.note_progress(attempt, percent, poster).await?;
+                }
+                TranscodeState::Running { .. } if now_ms() - renewed >= RENEW_EVERY_MS => {
+                    renewed = now_ms();
+                    if self.jobs.renew(attempt.lease).await? == Held::Lost {
+                        return Err(Stop::Lost);
+                    }
+                }
+                TranscodeState::Running { .. } => {}
+            }
+        }
+    }
+
+    async fn note_progress(&self, attempt: &Attempt<'_>, percent: u8, poster: bool) -> std::result::Result<(), Stop> {
+        let transaction = begin_write(&self.db).await?;
+        if hold(&transaction, attempt.lease, &[]).await? == Held::Lost {
+            return Err(Stop::Lost);
+        }
+        let mut update = videos::Entity::update_many()
+            .col_expr(videos::Column::Progress, Expr::value(i32::from(percent)))
+            .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()));
+        if poster {
+            update = update.col_expr(videos::Column::PosterGenerationId, Expr::value(attempt.generation.0));
+        }
+        update.filter(videos::Column::Id.eq(attempt.lease.video.0)).exec(&transaction).await?;
+        transaction.commit().await?;
+        self.tell(attempt);
+        Ok(())
+    }
+
+    async fn give_back(&self, attempt: &Attempt<'_>) -> Result<()> {
+        let transaction = begin_write(&self.db).await?;
+        let changes = [
+            (job_rows::Column::State, Expr::value(JobState::Queued.as_str())),
+            (job_rows::Column::Attempt, Expr::value(attempt.lease.attempt - 1)),
+            (job_rows::Column::RunAfterMs, Expr::value(now_ms())),
+            (job_rows::Column::GenerationId, Expr::value(None::<Uuid>)),
+        ];
+        if hold(&transaction, attempt.lease, &changes).await? == Held::Yes {
+            advance(&transaction, attempt.lease.video, Stage::Queued, &[poster_of_published()]).await?;
+        }
+        Removal::Generation(attempt.generation).note(&transaction).await?;
+        transaction.commit().await?;
+        tracing::info!(video_id = %attempt.lease.video, job_id = %attempt.lease.job, "job given back");
+        Ok(())
+    }
+
+    /// Notes a failure: a new try later where that may help, else the end with a reason.
+    async fn failed(&self, attempt: &Attempt<'_>, error: Error) -> Result<()> {
+        let lease = attempt.lease;
+        let verdict = match &error {
+            Error::Transcode(TranscodeError::Source { code, .. }) => Some(*code),
+            _ if lease.attempt >= MAX_ATTEMPTS => Some(FailureCode::ProcessingFailed),
+            _ => None,
+        };
+        let detail = error.to_string();
+        let transaction = begin_write(&self.db).await?;
+        let held = match verdict {
+            Some(code) => {
+                tracing::warn!(video_id = %lease.video, job_id = %lease.job, code = code.as_str(), %error, "video failed");
+                hold(&transaction, lease, &over(JobState::Failed, Some(&detail))).await?
+            }
+            None => {
+                tracing::warn!(video_id = %lease.video, job_id = %lease.job, attempt = lease.attempt, %error, "attempt failed; trying again");
+                hold(&transaction, lease, &retry_later(lease, &detail)).await?
+            }
+        };
+        if held == Held::Yes {
+            let (stage, code) = match verdict {
+                Some(code) => (Stage::Failed, Some(code.as_str())),
+                None => (Stage::Queued, None),
+            };
+            let changes = [(videos::Column::FailureCode, Expr::value(code.map(str::to_owned))), poster_of_published()];
+            advance(&transaction, lease.video, stage, &changes).await?;
+        }
+        Removal::Generation(attempt.generation).note(&transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    fn tell(&self, attempt: &Attempt<'_>) {
+        self.changes.tell(Change::Video { user: attempt.user, video: attempt.lease.video });
+    }
+}
+
+/// The poster of an attempt that is over goes with it; that of a published generation stays.
+fn poster_of_published() -> (videos::Column, SimpleExpr) {
+    (videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId).into())
+}

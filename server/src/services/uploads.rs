@@ -1,0 +1,350 @@
+//! Uploads: beginning, taking parts, completing. Completing writes video and job in one transaction; from then on nothing that was
+//! acknowledged can be lost.
+
+use std::sync::Arc;
+
+use domain::{
+    error::{Code, Problem},
+    ids::{PlaybackId, UploadId, UserId, VideoId},
+    storage_key::StorageKey,
+    upload::{BeginUpload, PartPlan, PartReceipt, UploadTicket, check_begin, clean_title, title_from_file_name},
+    video::{Stage, Visibility},
+};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr,
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    clock::now_ms,
+    db::{
+        begin_write,
+        entity::{uploads, videos},
+    },
+    error::Result,
+    ports::{
+        blob_store::{BlobError, BlobStore, ByteStream, MultipartId},
+        job_queue::{JobQueue, WakeUp},
+    },
+    services::{
+        changes::{Change, Changes},
+        jobs,
+        videos::{Videos, advance},
+    },
+};
+
+/// Uploads.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    db: DatabaseConnection,
+    store: Arc<dyn BlobStore>,
+    queue: Arc<dyn JobQueue>,
+    changes: Changes,
+    videos: Videos,
+    limits: UploadLimits,
+}
+
+/// What an upload may be.
+#[derive(Debug, Clone, Copy)]
+pub struct UploadLimits {
+    /// Largest file, in bytes.
+    pub max_size: u64,
+    /// Days after which an unfinished upload is given up.
+    pub unfinished_days: i64,
+}
+
+/// A file that arrives in one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Where it is stored.
+    pub upload: UploadId,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl Uploads {
+    /// Uploads into `store`, noted in `db`.
+    pub fn new(
+        db: DatabaseConnection,
+        store: Arc<dyn BlobStore>,
+        queue: Arc<dyn JobQueue>,
+        changes: Changes,
+        videos: Videos,
+        limits: UploadLimits,
+    ) -> Self {
+        Self { db, store, queue, changes, videos, limits }
+    }
+
+    /// The largest file taken, in bytes.
+    pub fn max_size(&self) -> u64 {
+        self.limits.max_size
+    }
+
+    /// Begins an upload: from now on the video is in the library.
+    ///
+    /// # Errors
+    /// The file is empty or too large, or the store is full.
+    pub async fn begin(&self, user: UserId, begin: &BeginUpload) -> Result<UploadTicket> {
+        check_begin(begin, self.limits.max_size)?;
+        let (upload, video) = (UploadId(Uuid::now_v7()), VideoId(Uuid::now_v7()));
+        let plan = PartPlan::for_size(begin.size);
+        let multipart = self.store.begin_multipart(&StorageKey::Source { upload }, plan).await?;
+        let title = begin.title.as_deref().and_then(clean_title).unwrap_or_else(|| title_from_file_name(&begin.file_name));
+        let transaction = begin_write(&self.db).await?;
+        insert_video(&transaction, user, video, &title, &begin.file_name, begin.size, Stage::Uploading, None).await?;
+        insert_upload(&transaction, user, video, upload, &multipart.0, plan, false).await?;
+        transaction.commit().await?;
+        self.changes.tell(Change::Video { user, video });
+        Ok(ticket(upload, video, plan, Vec::new()))
+    }
+
+    /// Where an upload stands: which parts are safe.
+    ///
+    /// # Errors
+    /// It is not there, or not the user's.
+    pub async fn ticket(&self, user: UserId, upload: UploadId) -> Result<UploadTicket> {
+        let row = self.row(user, upload).await?;
+        let plan = plan(&row);
+        let received = if row.complete {
+            (1..=plan.part_count()).collect()
+        } else {
+            let parts = self.store.list_parts(&StorageKey::Source { upload }, &MultipartId(row.multipart_id)).await?;
+            parts.iter().map(|part| part.number).collect()
+        };
+        Ok(ticket(upload, VideoId(row.video_id), plan, received))
+    }
+
+    /// Takes a part. `length` is what the request says its body has, where it says so.
+    ///
+    /// # Errors
+    /// The upload is not the user's or is complete, the part is not in its plan, or the bytes are not what was announced.
+    pub async fn put_part(&self, user: UserId, upload: UploadId, number: u32, crc32c: u32, length: Option<u64>, body: ByteStream) -> Result<PartReceipt> {
+        let row = self.row(user, upload).await?;
+        let plan = plan(&row);
+        let Some((_, size)) = plan.part_range(number) else {
+            return Err(Problem::invalid(format!("The file has parts 1 to {}; there is no part {number}.", plan.part_count())).into());
+        };
+        if length.is_some_and(|length| length != size) {
+            return Err(BlobError::SizeMismatch.into());
+        }
+        let (key, multipart) = (StorageKey::Source { upload }, MultipartId(row.multipart_id));
+        let receipt = self.store.put_part(&key, &multipart, plan, number, crc32c, body).await?;
+        if !row.complete {
+            let received = self.store.list_parts(&key, &multipart).await?.len() as u64;
+            self.note_progress(user, VideoId(row.video_id), upload, received * 100 / u64::from(plan.part_count().max(1))).await?;
+        }
+        Ok(receipt)
+    }
+
+    async fn note_progress(&self, user: UserId, video: VideoId, upload: UploadId, percent: u64) -> Result<()> {
+        let percent = i32::try_from(percent.min(100)).unwrap_or(100);
+        uploads::Entity::update_many()
+            .col_expr(uploads::Column::UpdatedAtMs, Expr::value(now_ms()))
+            .filter(uploads::Column::Id.eq(upload.0))
+            .exec(&self.db)
+            .await?;
+        let changed = videos::Entity::update_many()
+            .col_expr(videos::Column::Progress, Expr::value(percent))
+            .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()))
+            .filter(videos::Column::Id.eq(video.0))
+            .filter(videos::Column::Stage.eq(Stage::Uploading.as_str()))
+            .filter(videos::Column::Progress.lt(percent))
+            .exec(&self.db)
+            .await?;
+        if changed.rows_affected > 0 {
+            self.changes.tell(Change::Video { user, video });
+        }
+        Ok(())
+    }
+
+    /// Completes an upload: makes the source of its parts and queues its processing. Doing it again gives the same answer.
+    ///
+    /// # Errors
+    /// The upload is not there or not the user's, or parts are missing.
+    pub async fn complete(&self, user: UserId, upload: UploadId) -> Result<VideoId> {
+        let row = self.row(user, upload).await?;
+        let video = VideoId(row.video_id);
+        if row.complete {
+            return Ok(video);
+        }
+        let key = StorageKey::Source { upload };
+        self.store.complete_multipart(&key, &MultipartId(row.multipart_id.clone()), plan(&row)).await?;
+        let transaction = begin_write(&self.db).await?;
+        let first = uploads::Entity::update_many()
+            .col_expr(uploads::Column::Complete, Expr::value(true))
+            .col_expr(uploads::Column::UpdatedAtMs, Expr::value(now_ms()))
+            .filter(uploads::Column::Id.eq(upload.0))
+            .filter(uploads::Column::Complete.eq(false))
+            .exec(&transaction)
+            .await?;
+        // Of several completions at once, one is first; the others find it done.
+        if first.rows_affected == 0 {
+            return Ok(video);
+        }
+        advance(&transaction, video, Stage::Queued, &[(videos::Column::S3InputUrl, Expr::value(self.store.url(&key)))]).await?;
+        let job = jobs::enqueue(&transaction, video).await?;
+        transaction.commit().await?;
+        self.wake(user, WakeUp { job, video }).await;
+        Ok(video)
+    }
+
+    /// Stores a body that comes in one request. It is nobody's video yet: [`Uploads::adopt`] makes it one, [`Uploads::discard`] forgets it.
+    ///
+    /// # Errors
+    /// The body is empty, too large or breaks off, or the store is full.
+    pub async fn receive(&self, body: ByteStream) -> Result<Received> {
+        let upload = UploadId(Uuid::now_v7());
+        let key = StorageKey::Source { upload };
+        let size = match self.store.put_stream(&key, body, self.limits.max_size).await {
+            Err(BlobError::SizeMismatch) => {
+                return Err(Problem::new(
+                    Code::TooLarge,
+                    format!("The file is larger than the {} that this server takes.", domain::upload::bytes_in_words(self.limits.max_size)),
+                )
+                .into());
+            }
+            other => other?,
+        };
+        if size == 0 {
+            self.store.delete(&key).await?;
+            return Err(Problem::new(Code::EmptyFile, "The file is empty. Choose another one.").into());
+        }
+        Ok(Received { upload, size })
+    }
+
+    /// Makes a video of a received body and queues its processing.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn adopt(&self, user: UserId, received: Received, file_name: &str, title: Option<&str>) -> Result<VideoId> {
+        let video = VideoId(Uuid::now_v7());
+        let title = title.and_then(clean_title).unwrap_or_else(|| title_from_file_name(file_name));
+        let url = self.store.url(&StorageKey::Source { upload: received.upload });
+        let transaction = begin_write(&self.db).await?;
+        insert_video(&transaction, user, video, &title, file_name, received.size, Stage::Queued, Some(url)).await?;
+        insert_upload(&transaction, user, video, received.upload, "", PartPlan::for_size(received.size), true).await?;
+        let job = jobs::enqueue(&transaction, video).await?;
+        transaction.commit().await?;
+        self.wake(user, WakeUp { job, video }).await;
+        Ok(video)
+    }
+
+    /// Forgets a received body.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn discard(&self, received: Received) -> Result<()> {
+        Ok(self.store.delete(&StorageKey::Source { upload: received.upload }).await?)
+    }
+
+    /// Gives up an upload: the video goes from the library, its bytes from the store.
+    ///
+    /// # Errors
+    /// It is not there or not the user's, or it is complete: then the video is to be deleted.
+    pub async fn abort(&self, user: UserId, upload: UploadId) -> Result<()> {
+        let row = self.row(user, upload).await?;
+        if row.complete {
+            return Err(Problem::new(Code::Conflict, "The upload is complete. Delete the video instead.").into());
+        }
+        self.videos.delete(user, VideoId(row.video_id)).await
+    }
+
+    /// Gives up the uploads that nobody went on with for too long.
+    ///
+    /// # Errors
+    /// The database or the store fails.
+    pub async fn give_up_stale(&self) -> Result<()> {
+        let before = now_ms() - self.limits.unfinished_days * 86_400_000;
+        let stale = uploads::Entity::find()
+            .filter(uploads::Column::Complete.eq(false))
+            .filter(uploads::Column::UpdatedAtMs.lt(before))
+            .limit(100)
+            .all(&self.db)
+            .await?;
+        for row in stale {
+            tracing::info!(upload_id = %row.id, video_id = %row.video_id, "giving up an upload that nobody went on with");
+            self.videos.delete(UserId(row.user_id), VideoId(row.video_id)).await?;
+        }
+        Ok(())
+    }
+
+    async fn wake(&self, user: UserId, wake_up: WakeUp) {
+        if let Err(error) = self.queue.send(wake_up).await {
+            // The row stands; workers look at the rows by themselves.
+            tracing::warn!(%error, job_id = %wake_up.job, "could not wake a worker");
+        }
+        self.changes.tell(Change::Video { user, video: wake_up.video });
+    }
+
+    async fn row(&self, user: UserId, upload: UploadId) -> Result<uploads::Model> {
+        let row = uploads::Entity::of(user.0).filter(uploads::Column::Id.eq(upload.0)).one(&self.db).await?;
+        Ok(row.ok_or_else(Problem::not_found)?)
+    }
+}
+
+fn plan(row: &uploads::Model) -> PartPlan {
+    PartPlan { file_size: row.size_bytes.unsigned_abs(), part_size: row.part_size.unsigned_abs() }
+}
+
+fn ticket(upload: UploadId, video: VideoId, plan: PartPlan, received: Vec<u32>) -> UploadTicket {
+    UploadTicket { upload_id: upload, video_id: video, plan, part_url: format!("/api/v1/uploads/{upload}/parts/{{number}}"), received }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one column each; a struct of them would be the row again")]
+async fn insert_video(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    video: VideoId,
+    title: &str,
+    file_name: &str,
+    size: u64,
+    stage: Stage,
+    input_url: Option<String>,
+) -> Result<()> {
+    let row = videos::ActiveModel {
+        id: Set(video.0),
+        user_id: Set(user.0),
+        status: Set(stage.status().as_str().to_owned()),
+        s3_input_url: Set(input_url),
+        s3_output_url: Set(None),
+        created_at: Set(OffsetDateTime::now_utc()),
+        playback_id: Set(PlaybackId::from_random(rand::random()).to_string()),
+        title: Set(title.to_owned()),
+        visibility: Set(Visibility::default().as_str().to_owned()),
+        stage: Set(stage.as_str().to_owned()),
+        progress: Set(0),
+        failure_code: Set(None),
+        file_name: Set(file_name.to_owned()),
+        size_bytes: Set(i64::try_from(size).unwrap_or(i64::MAX)),
+        source_facts: Set(None),
+        generation_id: Set(None),
+        poster_generation_id: Set(None),
+        updated_at_ms: Set(now_ms()),
+    };
+    videos::Entity::insert(row).exec_without_returning(db).await?;
+    Ok(())
+}
+
+async fn insert_upload(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    video: VideoId,
+    upload: UploadId,
+    multipart: &str,
+    plan: PartPlan,
+    complete: bool,
+) -> Result<()> {
+    let row = uploads::ActiveModel {
+        id: Set(upload.0),
+        user_id: Set(user.0),
+        video_id: Set(video.0),
+        multipart_id: Set(multipart.to_owned()),
+        size_bytes: Set(i64::try_from(plan.file_size).unwrap_or(i64::MAX)),
+        part_size: Set(i64::try_from(plan.part_size).unwrap_or(i64::MAX)),
+        complete: Set(complete),
+        updated_at_ms: Set(now_ms()),
+    };
+    uploads::Entity::insert(row).exec_without_returning(db).await?;
+    Ok(())
+}

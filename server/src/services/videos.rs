@@ -1,0 +1,308 @@
+//! Videos as their owner sees and changes them. Every query carries the owner: somebody else's video is not there.
+
+use std::sync::Arc;
+
+use domain::{
+    error::{Code, Problem},
+    ids::{GenerationId, PlaybackId, UploadId, UserId, VideoId},
+    playlist::{Rendition, Track},
+    source::SourceFacts,
+    upload::clean_title,
+    video::{Failure, FailureCode, RenditionFacts, Stage, Video, VideoPage, Visibility},
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr},
+};
+use uuid::Uuid;
+
+use crate::{
+    clock::{now_ms, now_seconds},
+    db::{
+        begin_write,
+        entity::{renditions, uploads, videos},
+    },
+    error::{Error, Result},
+    ports::{
+        blob_store::MultipartId,
+        cdn::Cdn,
+        job_queue::{JobQueue, WakeUp},
+        transcoder::POSTER_FILE,
+    },
+    services::{
+        changes::{Change, Changes},
+        jobs,
+        removals::{Removal, Removals},
+    },
+};
+
+/// Videos on one page of the library at most.
+pub const PAGE_LIMIT: u64 = 100;
+/// How long the poster of a page that stays open can be fetched.
+const POSTER_LIFETIME_SECONDS: u64 = 24 * 3600;
+
+/// Videos.
+#[derive(Debug, Clone)]
+pub struct Videos {
+    db: DatabaseConnection,
+    cdn: Arc<dyn Cdn>,
+    queue: Arc<dyn JobQueue>,
+    changes: Changes,
+    removals: Removals,
+}
+
+/// The end of the hour after `now`, plus `lifetime`: the same within an hour, so that browsers can cache what is signed with it.
+pub fn stable_expiry(now: u64, lifetime: u64) -> u64 {
+    (now / 3600 + 1) * 3600 + lifetime
+}
+
+impl Videos {
+    /// Videos in `db`.
+    pub fn new(db: DatabaseConnection, cdn: Arc<dyn Cdn>, queue: Arc<dyn JobQueue>, changes: Changes, removals: Removals) -> Self {
+        Self { db, cdn, queue, changes, removals }
+    }
+
+    /// One page of the library, newest first; `after` is the last video of the page before.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn page(&self, user: UserId, search: Option<&str>, after: Option<VideoId>, limit: u64) -> Result<VideoPage> {
+        let limit = limit.clamp(1, PAGE_LIMIT);
+        let mut query = videos::Entity::of(user.0);
+        if let Some(search) = search.map(str::trim).filter(|search| !search.is_empty()) {
+            query = query.filter(title_contains(search));
+        }
+        if let Some(after) = after {
+            query = query.filter(videos::Column::Id.lt(after.0));
+        }
+        // One more than asked for tells whether there is a next page.
+        let mut rows = query.order_by_desc(videos::Column::Id).limit(limit + 1).all(&self.db).await?;
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let next = rows.last().filter(|_| more).map(|row| VideoId(row.id));
+        let videos = rows.into_iter().map(|row| self.shown(row, Vec::new())).collect::<Result<_>>()?;
+        Ok(VideoPage { videos, next })
+    }
+
+    /// One video with its renditions.
+    ///
+    /// # Errors
+    /// It is not there, or not the user's.
+    pub async fn get(&self, user: UserId, video: VideoId) -> Result<Video> {
+        let row = self.row(user, video).await?;
+        let published = match row.generation_id {
+            Some(generation) => published(&self.db, GenerationId(generation)).await?,
+            None => Vec::new(),
+        };
+        self.shown(row, published)
+    }
+
+    /// Gives a video another title.
+    ///
+    /// # Errors
+    /// It is not there, or the title is empty.
+    pub async fn rename(&self, user: UserId, video: VideoId, title: &str) -> Result<Video> {
+        let title = clean_title(title).ok_or_else(|| Problem::invalid("A title needs at least one character."))?;
+        self.change(user, video, videos::Column::Title, title.into()).await
+    }
+
+    /// Says who may watch. A video that becomes private is closed to all links that were given out before.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn set_visibility(&self, user: UserId, video: VideoId, visibility: Visibility) -> Result<Video> {
+        self.change(user, video, videos::Column::Visibility, visibility.as_str().into()).await
+    }
+
+    async fn change(&self, user: UserId, video: VideoId, column: videos::Column, value: sea_orm::Value) -> Result<Video> {
+        let changed = videos::Entity::update_many()
+            .col_expr(column, Expr::value(value))
+            .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()))
+            .filter(videos::Column::Id.eq(video.0))
+            .filter(videos::Column::UserId.eq(user.0))
+            .exec(&self.db)
+            .await?;
+        if changed.rows_affected == 0 {
+            return Err(Problem::not_found().into());
+        }
+        self.changes.tell(Change::Video { user, video });
+        self.get(user, video).await
+    }
+
+    /// Deletes a video and everything stored for it. A worker that is at it finds its job gone and stops.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn delete(&self, user: UserId, video: VideoId) -> Result<()> {
+        let transaction = begin_write(&self.db).await?;
+        let row = videos::Entity::of(user.0).filter(videos::Column::Id.eq(video.0)).one(&transaction).await?;
+        let row = row.ok_or_else(Problem::not_found)?;
+        let upload = uploads::Entity::find().filter(uploads::Column::VideoId.eq(video.0)).one(&transaction).await?;
+        if let Some(upload) = upload {
+            let id = UploadId(upload.id);
+            Removal::Source(id).note(&transaction).await?;
+            if !upload.complete && !upload.multipart_id.is_empty() {
+                Removal::Multipart(id, MultipartId(upload.multipart_id)).note(&transaction).await?;
+            }
+        }
+        let running = crate::db::entity::jobs::Entity::find()
+            .filter(crate::db::entity::jobs::Column::VideoId.eq(video.0))
+            .all(&transaction)
+            .await?;
+        let mut generations: Vec<Uuid> = [row.generation_id, row.poster_generation_id].into_iter().flatten().collect();
+        generations.extend(running.iter().filter_map(|job| job.generation_id));
+        generations.sort_unstable();
+        generations.dedup();
+        for generation in generations {
+            Removal::Generation(GenerationId(generation)).note(&transaction).await?;
+        }
+        // Jobs, uploads and renditions go with it by their foreign keys.
+        videos::Entity::delete_by_id(video.0).exec(&transaction).await?;
+        transaction.commit().await?;
+        self.changes.tell(Change::Deleted { user, video });
+        self.removals.work_off().await
+    }
+
+    /// Processes a failed video anew.
+    ///
+    /// # Errors
+    /// It is not there, has not failed, or its file is to blame.
+    pub async fn retry(&self, user: UserId, video: VideoId) -> Result<Video> {
+        let row = self.row(user, video).await?;
+        let code = row.failure_code.as_deref().and_then(FailureCode::parse);
+        if code.is_none_or(|code| !code.worth_retrying()) || row.s3_input_url.is_none() {
+            return Err(Problem::new(Code::Conflict, "Only a video whose processing failed on our side can be tried again.").into());
+        }
+        let transaction = begin_write(&self.db).await?;
+        if !advance(&transaction, video, Stage::Queued, &[(videos::Column::FailureCode, Expr::value(None::<String>))]).await? {
+            return Err(Problem::new(Code::Conflict, "It is being processed already.").into());
+        }
+        let job = jobs::enqueue(&transaction, video).await?;
+        transaction.commit().await?;
+        self.queue.send(WakeUp { job, video }).await?;
+        self.changes.tell(Change::Video { user, video });
+        self.get(user, video).await
+    }
+
+    async fn row(&self, user: UserId, video: VideoId) -> Result<videos::Model> {
+        let row = videos::Entity::of(user.0).filter(videos::Column::Id.eq(video.0)).one(&self.db).await?;
+        Ok(row.ok_or_else(Problem::not_found)?)
+    }
+
+    fn shown(&self, row: videos::Model, published: Vec<Rendition>) -> Result<Video> {
+        let poster_url = row.poster_generation_id.map(|generation| {
+            self.cdn.sign(GenerationId(generation), stable_expiry(now_seconds(), POSTER_LIFETIME_SECONDS)).url(POSTER_FILE)
+        });
+        Ok(Video {
+            id: VideoId(row.id),
+            playback_id: playback_id(&row)?,
+            visibility: visibility(&row)?,
+            stage: stage(&row)?,
+            progress: u8::try_from(row.progress.clamp(0, 100)).unwrap_or(100),
+            playable: row.generation_id.is_some(),
+            failure: row.failure_code.as_deref().and_then(FailureCode::parse).map(Failure::from),
+            source: source_facts(&row)?,
+            renditions: published.iter().map(rendition_facts).collect(),
+            poster_url,
+            created_at_ms: i64::try_from(row.created_at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default(),
+            size_bytes: row.size_bytes.unsigned_abs(),
+            title: row.title,
+            file_name: row.file_name,
+        })
+    }
+}
+
+/// A case-blind search that means `%` and `_` as themselves, alike on every database.
+fn title_contains(search: &str) -> SimpleExpr {
+    let escaped: String = search.to_lowercase().chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    Expr::expr(Func::lower(Expr::col(videos::Column::Title))).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+}
+
+/// Takes a video to `next`, if that is a legal step from where it stands, together with `changes`. The one place where stage and status
+/// are written. Part of the caller's transaction.
+///
+/// # Errors
+/// The database fails.
+pub async fn advance(db: &impl ConnectionTrait, video: VideoId, next: Stage, changes: &[(videos::Column, SimpleExpr)]) -> Result<bool> {
+    let from: Vec<&str> = Stage::ALL.into_iter().filter(|stage| stage.may_become(next)).map(Stage::as_str).collect();
+    let mut update = videos::Entity::update_many()
+        .col_expr(videos::Column::Stage, Expr::value(next.as_str()))
+        .col_expr(videos::Column::Status, Expr::value(next.status().as_str()))
+        .col_expr(videos::Column::Progress, Expr::value(0))
+        .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()));
+    for (column, value) in changes {
+        update = update.col_expr(*column, value.clone());
+    }
+    let result = update.filter(videos::Column::Id.eq(video.0)).filter(videos::Column::Stage.is_in(from)).exec(db).await?;
+    Ok(result.rows_affected == 1)
+}
+
+/// The renditions of a generation, as published.
+///
+/// # Errors
+/// The database fails or holds something unreadable.
+pub async fn published(db: &impl ConnectionTrait, generation: GenerationId) -> Result<Vec<Rendition>> {
+    let rows = renditions::Entity::find().filter(renditions::Column::GenerationId.eq(generation.0)).all(db).await?;
+    let read = |row: &renditions::Model| serde_json::from_str(&row.body).map_err(|error| Error::broken(format!("a rendition: {error}")));
+    let mut published: Vec<Rendition> = rows.iter().map(read).collect::<Result<_>>()?;
+    published.sort_by_key(|rendition| std::cmp::Reverse(rendition.playlist.average_bandwidth()));
+    Ok(published)
+}
+
+fn rendition_facts(rendition: &Rendition) -> RenditionFacts {
+    RenditionFacts {
+        name: rendition.name.clone(),
+        size: match rendition.track {
+            Track::Video { width, height, .. } => Some((width, height)),
+            Track::Audio { .. } => None,
+        },
+        average_bandwidth: rendition.playlist.average_bandwidth(),
+        bytes: rendition.playlist.bytes(),
+        copied: rendition.copied,
+    }
+}
+
+/// The public handle in a row.
+///
+/// # Errors
+/// It cannot be read.
+pub fn playback_id(row: &videos::Model) -> Result<PlaybackId> {
+    row.playback_id.parse().map_err(|_| Error::broken("a playback id that cannot be read"))
+}
+
+/// The visibility in a row.
+///
+/// # Errors
+/// It cannot be read.
+pub fn visibility(row: &videos::Model) -> Result<Visibility> {
+    Visibility::parse(&row.visibility).ok_or_else(|| Error::broken(format!("an unknown visibility: {}", row.visibility)))
+}
+
+/// The stage in a row.
+///
+/// # Errors
+/// It cannot be read.
+pub fn stage(row: &videos::Model) -> Result<Stage> {
+    Stage::parse(&row.stage).ok_or_else(|| Error::broken(format!("an unknown stage: {}", row.stage)))
+}
+
+/// The facts in a row, if it has been probed.
+///
+/// # Errors
+/// They cannot be read.
+pub fn source_facts(row: &videos::Model) -> Result<Option<SourceFacts>> {
+    let read = |text: &str| serde_json::from_str(text).map_err(|error| Error::broken(format!("source facts: {error}")));
+    row.source_facts.as_deref().map(read).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_within_an_hour_is_the_same() {
+        assert_eq!(stable_expiry(7_200, 60), stable_expiry(10_799, 60));
+        assert!(stable_expiry(10_800, 60) > stable_expiry(10_799, 60));
+        assert!(stable_expiry(10_799, 60) > 10_799 + 60);
+    }
+}

@@ -1,0 +1,168 @@
+//! Accounts, sessions and API keys.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{Method, Request, StatusCode, header},
+    routing::post,
+};
+use domain::ids::UserId;
+use server::{
+    config::Settings,
+    http::{AppState, api_routes, session, viewer::Viewer},
+};
+use std::net::IpAddr;
+use tower::ServiceExt;
+
+use crate::app::App;
+
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+#[tokio::test]
+async fn the_first_visitor_owns_the_server_and_then_the_door_is_shut() {
+    let app = App::start().await;
+    let accounts = &app.state.accounts;
+    assert!(accounts.registration_open().await.expect("asked") && !accounts.has_owner().await.expect("asked"));
+    // Of several first visitors at once, exactly one becomes the owner.
+    let emails: Vec<String> = (0..4).map(|n| format!("first{n}@example.com")).collect();
+    let tries = futures::future::join_all(emails.iter().map(|email| accounts.sign_up(email, "a good password"))).await;
+    assert_eq!(tries.iter().filter(|tried| tried.is_ok()).count(), 1);
+    assert!(!accounts.registration_open().await.expect("asked"));
+    let refused = domain::error::Problem::from(accounts.sign_up("late@example.com", "a good password").await.expect_err("shut"));
+    assert_eq!(refused.code.as_str(), "registration_closed");
+
+    let open = App::with(&[("MILLRACE_REGISTRATION", "open")]).await;
+    open.state.accounts.sign_up("one@example.com", "a good password").await.expect("open");
+    open.state.accounts.sign_up("two@example.com", "a good password").await.expect("open");
+    let taken = open.state.accounts.sign_up("ONE@example.com", "a good password").await.expect_err("taken");
+    assert_eq!(domain::error::Problem::from(taken).code.as_str(), "email_taken");
+}
+
+#[tokio::test]
+async fn signing_in_tells_nobody_who_has_an_account_and_gets_slower() {
+    let app = App::start().await;
+    app.somebody("ada@example.com").await;
+    let accounts = &app.state.accounts;
+    let fail = async |email: &str, password: &str, from: IpAddr| {
+        domain::error::Problem::from(accounts.sign_in(email, password, from).await.expect_err("wrong"))
+    };
+    assert_eq!(fail("ada@example.com", "wrong", HERE).await, fail("nobody@example.com", "wrong", HERE).await);
+    assert!(accounts.sign_in(" ADA@example.com", "a good password", HERE).await.is_ok());
+    let mut last = fail("ada@example.com", "wrong", HERE).await;
+    for _ in 0..10 {
+        last = fail("ada@example.com", "wrong", HERE).await;
+    }
+    assert_eq!(last.code.as_str(), "rate_limited");
+    assert!(last.retry_after_seconds.is_some_and(|seconds| seconds > 0));
+    // A stranger's tries lock nobody else out.
+    let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+    assert!(accounts.sign_in("ada@example.com", "a good password", elsewhere).await.is_ok());
+}
+
+/// A server with a route that signs in, as the pages' server function does.
+fn with_sessions(app: &App, settings: &Settings) -> Router {
+    async fn sign_in(State(_): State<AppState>, session: session::Session, user: String) -> String {
+        let user: UserId = user.parse().expect("an id");
+        session::sign_in(&session, user).await.expect("signed in");
+        String::new()
+    }
+    async fn whoami(viewer: Viewer, session: session::Session) -> String {
+        format!("{} {}", viewer.user, session.id().map(|id| id.to_string()).unwrap_or_default())
+    }
+    async fn sign_out(session: session::Session) {
+        session::sign_out(&session).await.expect("signed out");
+    }
+    api_routes::<AppState>()
+        .route("/sign-in", post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .route("/whoami", post(whoami))
+        .layer(session::layer(app.db.clone(), settings))
+        .with_state(app.state.clone())
+}
+
+async fn send(router: &Router, path: &str, cookie: Option<&str>, body: String) -> (StatusCode, Option<String>, String) {
+    let mut request = Request::builder().method(Method::POST).uri(path);
+    if let Some(cookie) = cookie {
+        request = request.header(header::COOKIE, cookie);
+    }
+    let response = router.clone().oneshot(request.body(Body::from(body)).expect("a request")).await.expect("an answer");
+    let set = response.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+    (status, set, String::from_utf8_lossy(&body).into_owned())
+}
+
+fn cookie(set: &str) -> String {
+    set.split(';').next().expect("a cookie").to_owned()
+}
+
+#[tokio::test]
+async fn a_session_survives_a_restart_and_its_id_changes_at_sign_in() {
+    let app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let router = with_sessions(&app, &app.state.settings);
+    let (_, set, _) = send(&router, "/sign-in", None, ada.user.to_string()).await;
+    let set = set.expect("a cookie");
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax") && set.contains("Path=/") && !set.contains("Secure"), "{set}");
+    let first = cookie(&set);
+    let (_, again, _) = send(&router, "/sign-in", Some(&first), ada.user.to_string()).await;
+    let second = cookie(&again.expect("a new cookie"));
+    assert_ne!(first, second, "signing in changes the id");
+    assert_eq!(send(&router, "/whoami", Some(&first), String::new()).await.0, StatusCode::UNAUTHORIZED);
+    // A new layer over the same database is what a restart is.
+    let restarted = with_sessions(&app, &app.state.settings);
+    let (status, _, body) = send(&restarted, "/whoami", Some(&second), String::new()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.starts_with(&ada.user.to_string()));
+    send(&restarted, "/sign-out", Some(&second), String::new()).await;
+    assert_eq!(send(&restarted, "/whoami", Some(&second), String::new()).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions() {
+    let app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let router = with_sessions(&app, &app.state.settings);
+    let sign_in = async || cookie(&send(&router, "/sign-in", None, ada.user.to_string()).await.1.expect("a cookie"));
+    let (mine, other) = (sign_in().await, sign_in().await);
+    let (_, _, body) = send(&router, "/whoami", Some(&mine), String::new()).await;
+    let id = body.split(' ').nth(1).expect("the session's id").to_owned();
+    let accounts = &app.state.accounts;
+    assert!(accounts.change_password(ada.user, "wrong", "another password", &id).await.is_err());
+    accounts.change_password(ada.user, "a good password", "another password", &id).await.expect("changed");
+    assert_eq!(send(&router, "/whoami", Some(&mine), String::new()).await.0, StatusCode::OK);
+    assert_eq!(send(&router, "/whoami", Some(&other), String::new()).await.0, StatusCode::UNAUTHORIZED);
+    assert!(accounts.sign_in("ada@example.com", "a good password", HERE).await.is_err());
+    assert!(accounts.sign_in("ada@example.com", "another password", HERE).await.is_ok());
+}
+
+#[tokio::test]
+async fn behind_https_the_cookie_is_bound_to_the_host() {
+    let app = App::with(&[("MILLRACE_PUBLIC_URL", "https://video.example.com")]).await;
+    let ada = app.somebody("ada@example.com").await;
+    let (_, set, _) = send(&with_sessions(&app, &app.state.settings), "/sign-in", None, ada.user.to_string()).await;
+    let set = set.expect("a cookie");
+    assert!(set.starts_with("__Host-millrace=") && set.contains("Secure"), "{set}");
+}
+
+#[tokio::test]
+async fn a_key_works_until_it_is_revoked_and_is_stored_hashed() {
+    let app = App::start().await;
+    let (ada, bob) = (app.somebody("ada@example.com").await, app.somebody("bob@example.com").await);
+    let made = app.state.api_keys.create(ada.user, "laptop").await.expect("made");
+    assert!(made.secret.starts_with(&made.key.prefix) && made.secret.len() > 40);
+    assert_eq!(app.state.api_keys.recognise(&made.secret).await.expect("asked"), Some(ada.user));
+    assert!(app.state.api_keys.revoke(bob.user, made.key.id).await.is_err(), "somebody else's key is not there");
+    let listed = app.state.api_keys.list(ada.user).await.expect("listed");
+    assert!(listed.iter().any(|key| key.id == made.key.id && key.last_used_at_ms.is_some()));
+    app.state.api_keys.revoke(ada.user, made.key.id).await.expect("revoked");
+    assert_eq!(app.state.api_keys.recognise(&made.secret).await.expect("asked"), None);
+    let database = std::fs::read(app.folder.path().join("millrace.db")).expect("the database");
+    let log = std::fs::read(app.folder.path().join("millrace.db-wal")).unwrap_or_default();
+    for file in [database, log] {
+        for secret in [made.secret.as_bytes(), b"a good password"] {
+            assert!(!file.windows(secret.len()).any(|window| window == secret), "a secret in the database");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A server for one test: real adapters in a temporary folder, requests without a socket.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
+use domain::{ids::UserId, upload::UploadTicket};
+use sea_orm::DatabaseConnection;
+use server::{
+    adapters::{
+        db_queue::DbQueue,
+        ffmpeg_transcoder::{FfmpegSettings, FfmpegTranscoder, Limits, SandboxMode},
+        fs_store::FsStore,
+        origin_cdn::OriginCdn,
+    },
+    config::Settings,
+    db,
+    http::{AppState, api_routes, public_routes, session},
+    ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
+    services::{
+        accounts::Accounts,
+        api_keys::ApiKeys,
+        changes::Changes,
+        jobs::Jobs,
+        playback::Playbacks,
+        removals::Removals,
+        transcodes::Transcodes,
+        uploads::{UploadLimits, Uploads},
+        videos::Videos,
+    },
+    worker::Worker,
+};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// A running server.
+pub(crate) struct App {
+    pub(crate) folder: TempDir,
+    pub(crate) state: AppState,
+    pub(crate) db: DatabaseConnection,
+    pub(crate) router: Router,
+    shutdown: watch::Sender<bool>,
+    worker: Option<Worker>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
+    }
+
+    /// The stable code of a refusal.
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{}", self.text());
+        self.json()["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+/// Somebody with an account and a key.
+#[derive(Debug, Clone)]
+pub(crate) struct Somebody {
+    pub(crate) user: UserId,
+    pub(crate) key: String,
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A server with some settings of its own, named as in the environment.
+    pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let variables: HashMap<_, _> = [("MILLRACE_DATA_DIR", folder.path().to_str().expect("a plain path"))]
+            .into_iter()
+            .chain(variables.iter().copied())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let variables: Vec<_> = variables.into_iter().collect();
+        let settings = Settings::from_layers(None, &variables).expect("valid settings");
+        let db = db::open(&settings.database.url, &settings.data_dir, 4).await.expect("a database");
+        let store: Arc<dyn BlobStore> = Arc::new(FsStore::open(settings.data_dir.join("store")).await.expect("a store"));
+        let queue: Arc<dyn JobQueue> = Arc::new(DbQueue::default());
+        let key: Vec<u8> = b"a key for tests".to_vec();
+        let cdn: Arc<dyn Cdn> = Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone().into()));
+        let ffmpeg = FfmpegSettings {
+            ffmpeg: settings.transcode.ffmpeg.clone(),
+            ffprobe: settings.transcode.ffprobe.clone(),
+            scratch: settings.transcode.scratch_dir.clone(),
+            sandbox: SandboxMode::Auto,
+            limits: Limits::default(),
+        };
+        let transcoder: Arc<dyn Transcoder> = Arc::new(FfmpegTranscoder::new(ffmpeg, Arc::clone(&store)));
+        let changes = Changes::default();
+        let removals = Removals::new(db.clone(), Arc::clone(&store));
+        let videos = Videos::new(db.clone(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone());
+        let limits = UploadLimits { max_size: settings.upload.max_size_bytes, unfinished_days: settings.upload.unfinished_days };
+        let uploads = Uploads::new(db.clone(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), limits);
+        let jobs = Jobs::new(db.clone(), "test".to_owned());
+        let transcodes = Transcodes::new(db.clone(), Arc::clone(&store), transcoder, jobs.clone(), removals.clone(), changes.clone());
+        let playback = Playbacks::new(db.clone(), Arc::clone(&cdn), key.into(), settings.public_url.clone(), 3600);
+        let worker = Worker { queue, jobs, transcodes, removals, uploads: uploads.clone(), slots: 2 };
+        let (shutdown, down) = watch::channel(false);
+        let sessions = session::layer(db.clone(), &settings);
+        let state = AppState {
+            accounts: Accounts::new(db.clone(), settings.registration),
+            api_keys: ApiKeys::new(db.clone()),
+            videos,
+            uploads,
+            playback,
+            changes,
+            settings: Arc::new(settings),
+            store,
+            cdn,
+            shutdown: down,
+        };
+        let router = api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state.clone());
+        Self { folder, state, db, router, shutdown, worker: Some(worker) }
+    }
+
+    /// Lets the worker run from now on.
+    pub(crate) fn work(&mut self) -> tokio::task::JoinHandle<()> {
+        let worker = self.worker.take().expect("the worker runs already");
+        tokio::spawn(worker.run(self.shutdown.subscribe()))
+    }
+
+    /// Ends the worker as SIGTERM does.
+    pub(crate) fn shut_down(&self) {
+        self.shutdown.send_replace(true);
+    }
+
+    pub(crate) async fn somebody(&self, email: &str) -> Somebody {
+        let account = self.state.accounts.add(email, "a good password").await.expect("an account");
+        let key = self.state.api_keys.create(account.id, "test").await.expect("a key");
+        Somebody { user: account.id, key: key.secret }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the router answers");
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.map(|bytes| bytes.to_vec()).unwrap_or_default();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// A request by `who`, with headers and a body.
+    pub(crate) async fn ask(&self, who: Option<&Somebody>, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let path = path.strip_prefix(&self.state.settings.public_url).unwrap_or(path);
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(who) = who {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", who.key));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).expect("a request")).await
+    }
+
+    pub(crate) async fn get(&self, who: Option<&Somebody>, path: &str) -> Answer {
+        self.ask(who, Method::GET, path, &[], Body::empty()).await
+    }
+
+    pub(crate) async fn begin(&self, who: &Somebody, name: &str, size: usize) -> UploadTicket {
+        let body = serde_json::json!({ "fileName": name, "size": size }).to_string();
+        let answer = self.ask(Some(who), Method::POST, "/api/v1/uploads", &[("content-type", "application/json")], body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+        serde_json::from_slice(&answer.body).expect("a ticket")
+    }
+
+    pub(crate) async fn put_part(&self, who: &Somebody, ticket: &UploadTicket, number: u32, crc32c: u32, bytes: Vec<u8>) -> Answer {
+        let path = ticket.part_url.replace("{number}", &number.to_string());
+        let crc = format!("{crc32c:08x}");
+        self.ask(Some(who), Method::PUT, &path, &[("x-millrace-crc32c", &crc)], bytes).await
+    }
+
+    pub(crate) async fn complete(&self, who: &Somebody, ticket: &UploadTicket) -> Answer {
+        self.ask(Some(who), Method::POST, &format!("/api/v1/uploads/{}/complete", ticket.upload_id), &[], Body::empty()).await
+    }
+
+    /// Uploads a file in parts, last part first, and completes it; gives the video's id.
+    pub(crate) async fn upload(&self, who: &Somebody, name: &str, bytes: &[u8]) -> String {
+        let ticket = self.begin(who, name, bytes.len()).await;
+        for number in (1..=ticket.plan.part_count()).rev() {
+            let (offset, length) = ticket.plan.part_range(number).expect("a part of the plan");
+            let part = bytes[offset as usize..(offset + length) as usize].to_vec();
+            let answer = self.put_part(who, &ticket, number, crc32c::crc32c(&part), part).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        }
+        let answer = self.complete(who, &ticket).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        ticket.video_id.to_string()
+    }
+
+    pub(crate) async fn status(&self, who: &Somebody, video: &str) -> serde_json::Value {
+        let answer = self.get(Some(who), &format!("/api/status?videoId={video}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()
+    }
+
+    /// Waits until a video is done or has failed, and gives its last status.
+    pub(crate) async fn settled(&self, who: &Somebody, video: &str) -> serde_json::Value {
+        loop {
+            let status = self.status(who, video).await;
+            if matches!(status["status"].as_str(), Some("done" | "failed")) {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Bytes that look like nothing and repeat nowhere near.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as u8
+        })
+        .collect()
+}
+
+/// All files below a folder, by path relative to it.
+pub(crate) fn files_below(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                open.push(entry.path());
+            } else {
+                found.push(entry.path().strip_prefix(folder).expect("below").display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,163 @@
+//! The contract of [`BlobStore`], as one suite that every adapter passes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::{
+    ids::{GenerationId, UploadId},
+    storage_key::StorageKey,
+    upload::PartPlan,
+};
+use futures::{StreamExt, TryStreamExt};
+use server::{
+    adapters::fs_store::FsStore,
+    ports::blob_store::{BlobError, BlobStore, ByteRange, ByteStream},
+};
+use uuid::Uuid;
+
+use crate::app::{files_below, noise};
+
+fn body(bytes: &[u8]) -> ByteStream {
+    let pieces: Vec<_> = bytes.chunks(7_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    futures::stream::iter(pieces).boxed()
+}
+
+fn source() -> StorageKey {
+    StorageKey::Source { upload: UploadId(Uuid::now_v7()) }
+}
+
+async fn read(store: &dyn BlobStore, key: &StorageKey, range: Option<ByteRange>) -> Vec<u8> {
+    let read = store.get(key, range).await.expect("there");
+    let pieces: Vec<Bytes> = read.body.try_collect().await.expect("readable");
+    let bytes = pieces.concat();
+    assert_eq!(bytes.len() as u64, read.length);
+    bytes
+}
+
+/// A plan of three parts, the last one short, small enough for a test.
+const PLAN: PartPlan = PartPlan { file_size: 250_000, part_size: 100_000 };
+
+fn part(bytes: &[u8], number: u32) -> &[u8] {
+    let (offset, length) = PLAN.part_range(number).expect("in the plan");
+    &bytes[offset as usize..(offset + length) as usize]
+}
+
+async fn parts_in_any_order_make_the_object(store: &dyn BlobStore) {
+    let (key, bytes) = (source(), noise(250_000));
+    let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
+    assert!(matches!(store.size(&key).await, Err(BlobError::NotFound)), "an object is visible whole or not at all");
+    for number in [3, 1] {
+        let part = part(&bytes, number);
+        store.put_part(&key, &upload, PLAN, number, crc32c::crc32c(part), body(part)).await.expect("taken");
+    }
+    match store.complete_multipart(&key, &upload, PLAN).await {
+        Err(BlobError::PartsMissing(missing)) => assert_eq!(missing, [2]),
+        other => panic!("completed with a part missing: {other:?}"),
+    }
+    let middle = part(&bytes, 2);
+    store.put_part(&key, &upload, PLAN, 2, crc32c::crc32c(middle), body(middle)).await.expect("taken");
+    let listed: Vec<_> = store.list_parts(&key, &upload).await.expect("listed").iter().map(|part| (part.number, part.size)).collect();
+    assert_eq!(listed, [(1, 100_000), (2, 100_000), (3, 50_000)]);
+    store.complete_multipart(&key, &upload, PLAN).await.expect("completed");
+    store.complete_multipart(&key, &upload, PLAN).await.expect("and again");
+    assert_eq!(read(store, &key, None).await, bytes);
+    // A resend that arrives late changes nothing.
+    store.put_part(&key, &upload, PLAN, 2, crc32c::crc32c(middle), body(middle)).await.expect("taken again");
+    assert_eq!(read(store, &key, None).await, bytes);
+}
+
+async fn what_is_wrong_is_not_kept(store: &dyn BlobStore) {
+    let (key, bytes) = (source(), noise(250_000));
+    let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
+    let first = part(&bytes, 1);
+    let crc = crc32c::crc32c(first);
+    assert!(matches!(store.put_part(&key, &upload, PLAN, 1, crc ^ 1, body(first)).await, Err(BlobError::ChecksumMismatch)));
+    assert!(matches!(store.put_part(&key, &upload, PLAN, 1, crc, body(&first[1..])).await, Err(BlobError::SizeMismatch)));
+    assert!(matches!(store.put_part(&key, &upload, PLAN, 1, crc, body(&bytes)).await, Err(BlobError::SizeMismatch)));
+    let broken = futures::stream::iter([Ok(Bytes::copy_from_slice(&first[..10])), Err(std::io::Error::other("gone"))]).boxed();
+    assert!(matches!(store.put_part(&key, &upload, PLAN, 1, crc, broken).await, Err(BlobError::BodyInterrupted(_))));
+    assert!(store.list_parts(&key, &upload).await.expect("listed").is_empty());
+    store.put_part(&key, &upload, PLAN, 1, crc, body(first)).await.expect("taken");
+    // A part that is safe stays safe while a wrong resend of it fails.
+    let other = noise(100_001)[1..].to_vec();
+    assert!(store.put_part(&key, &upload, PLAN, 1, crc32c::crc32c(&other) ^ 1, body(&other)).await.is_err());
+    let listed = store.list_parts(&key, &upload).await.expect("listed");
+    assert!(listed.is_empty() || listed[0].crc32c == crc, "the ledger never vouches for bytes that were overwritten");
+    store.abort_multipart(&key, &upload).await.expect("aborted");
+    store.abort_multipart(&key, &upload).await.expect("and again");
+    assert!(matches!(store.put_part(&key, &upload, PLAN, 1, crc, body(first)).await, Err(BlobError::NotFound)));
+}
+
+async fn a_resend_replaces_a_sender_that_stalls(store: Arc<dyn BlobStore>) {
+    let (key, bytes) = (source(), noise(250_000));
+    let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
+    let first = part(&bytes, 1).to_vec();
+    let crc = crc32c::crc32c(&first);
+    let stalled = futures::stream::iter([Ok(Bytes::copy_from_slice(&[0; 5_000]))]).chain(futures::stream::pending()).boxed();
+    let holder = tokio::spawn({
+        let (store, key, upload) = (Arc::clone(&store), key.clone(), upload.clone());
+        async move { store.put_part(&key, &upload, PLAN, 1, crc, stalled).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    store.put_part(&key, &upload, PLAN, 1, crc, body(&first)).await.expect("the newcomer is taken");
+    assert!(matches!(holder.await.expect("it ends"), Err(BlobError::BodyInterrupted(_))));
+    for number in [2, 3] {
+        let part = part(&bytes, number);
+        store.put_part(&key, &upload, PLAN, number, crc32c::crc32c(part), body(part)).await.expect("taken");
+    }
+    store.complete_multipart(&key, &upload, PLAN).await.expect("completed");
+    assert_eq!(read(&*store, &key, None).await, bytes);
+}
+
+async fn streams_ranges_and_deletion(store: &dyn BlobStore) {
+    let bytes = noise(3_000_000);
+    let key = source();
+    assert!(matches!(store.put_stream(&key, body(&bytes), 2_999_999).await, Err(BlobError::SizeMismatch)));
+    assert!(matches!(store.size(&key).await, Err(BlobError::NotFound)));
+    assert_eq!(store.put_stream(&key, body(&bytes), 3_000_000).await.expect("stored"), 3_000_000);
+    let range = |first, last| Some(ByteRange { first, last });
+    assert_eq!(read(store, &key, range(5, Some(9))).await, bytes[5..10]);
+    assert_eq!(read(store, &key, range(1_000_000, None)).await, bytes[1_000_000..]);
+    assert_eq!(read(store, &key, range(2_999_999, Some(u64::MAX))).await, bytes[2_999_999..]);
+    assert!(matches!(store.get(&key, range(3_000_000, None)).await, Err(BlobError::RangeNotSatisfiable(3_000_000))));
+    store.delete(&key).await.expect("deleted");
+    store.delete(&key).await.expect("and again");
+
+    let generation = GenerationId(Uuid::now_v7());
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), b"segment").expect("written");
+    let segment = StorageKey::published(generation, "720p/00001.m4s").expect("a good name");
+    store.put_file(&segment, file.path()).await.expect("stored");
+    assert_eq!(store.size(&segment).await.expect("there"), 7);
+    store.delete_prefix(&StorageKey::generation_prefix(generation)).await.expect("deleted");
+    assert!(matches!(store.size(&segment).await, Err(BlobError::NotFound)));
+    store.delete_prefix(&StorageKey::generation_prefix(generation)).await.expect("and again");
+}
+
+#[tokio::test]
+async fn fs_store_keeps_the_contract() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store: Arc<dyn BlobStore> = Arc::new(FsStore::open(folder.path().join("store")).await.expect("opened"));
+    parts_in_any_order_make_the_object(&*store).await;
+    what_is_wrong_is_not_kept(&*store).await;
+    a_resend_replaces_a_sender_that_stalls(Arc::clone(&store)).await;
+    streams_ranges_and_deletion(&*store).await;
+    assert!(files_below(&folder.path().join("store/incoming")).is_empty(), "nothing unfinished is left behind");
+}
+
+#[tokio::test]
+async fn acknowledged_parts_survive_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (key, bytes) = (source(), noise(250_000));
+    let store = FsStore::open(folder.path().into()).await.expect("opened");
+    let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
+    store.put_part(&key, &upload, PLAN, 2, crc32c::crc32c(part(&bytes, 2)), body(part(&bytes, 2))).await.expect("taken");
+    drop(store);
+    let store = FsStore::open(folder.path().into()).await.expect("opened again");
+    assert_eq!(store.list_parts(&key, &upload).await.expect("listed").len(), 1);
+    for number in [1, 3] {
+        store.put_part(&key, &upload, PLAN, number, crc32c::crc32c(part(&bytes, number)), body(part(&bytes, number))).await.expect("taken");
+    }
+    store.complete_multipart(&key, &upload, PLAN).await.expect("completed");
+    assert_eq!(read(&store, &key, None).await, bytes);
+}

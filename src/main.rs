@@ -1,0 +1,159 @@
+//! Millrace: one binary, its roles as subcommands. The composition root.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use domain::error::Problem;
+use server::{
+    config::{DEFAULTS, Settings},
+    services::{accounts::Accounts, api_keys::ApiKeys},
+};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+mod compose;
+mod doctor;
+mod serve;
+mod signing_key;
+mod site;
+mod watch_pages;
+
+/// A video streaming platform in one binary.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Settings file; `millrace config` prints all settings with their defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Pages, API and worker in one process (the default).
+    Serve,
+    /// The worker alone.
+    Worker,
+    /// Brings the database's schema up to date.
+    Migrate,
+    /// Checks what Millrace needs on this machine and says what to do about each finding.
+    Doctor,
+    /// Prints all settings with their defaults and comments.
+    Config,
+    /// Accounts.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Adds an account; its password comes from standard input or a prompt.
+    Add {
+        /// E-mail address to sign in with.
+        email: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Makes an API key and prints it once, alone on standard output.
+    Add {
+        /// E-mail address of the account it belongs to.
+        email: String,
+        /// What to call it.
+        #[arg(long)]
+        name: String,
+    },
+}
+
+/// What ends the program badly, as a sentence.
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(failure) => {
+            // The log may be filtered; this sentence must be seen.
+            let _ = writeln!(std::io::stderr(), "millrace: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let command = arguments.command.unwrap_or(Command::Serve);
+    if matches!(command, Command::Config) {
+        std::io::stdout().write_all(DEFAULTS.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = Settings::load(arguments.config.as_deref())?;
+    let filter = EnvFilter::try_new(&settings.log).map_err(|error| format!("the setting `log` is not a log filter: {error}"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    match command {
+        Command::Serve => serve::serve(settings, shutdown_signal()).await?,
+        Command::Worker => {
+            let shutdown = shutdown_signal();
+            let product = compose::compose(settings, shutdown.clone()).await?;
+            tracing::info!(slots = product.worker.slots, "worker started");
+            product.worker.run(shutdown).await;
+        }
+        Command::Migrate => {
+            compose::open_database(&settings).await?;
+            tracing::info!("the database is up to date");
+        }
+        Command::Doctor => return Ok(doctor::doctor(&settings).await?),
+        Command::Config => {}
+        Command::User(UserCommand::Add { email }) => {
+            let password = read_password()?;
+            let accounts = Accounts::new(compose::open_database(&settings).await?, settings.registration);
+            let account = accounts.add(&email, &password).await.map_err(Problem::from)?;
+            writeln!(std::io::stderr(), "Added {}.", account.email)?;
+        }
+        Command::Key(KeyCommand::Add { email, name }) => {
+            let database = compose::open_database(&settings).await?;
+            let account = Accounts::new(database.clone(), settings.registration).by_email(&email).await.map_err(Problem::from)?;
+            let key = ApiKeys::new(database).create(account.id, &name).await.map_err(Problem::from)?;
+            writeln!(std::io::stdout(), "{}", key.secret)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_password() -> Result<String, Failure> {
+    if std::io::stdin().is_terminal() {
+        let password = rpassword::prompt_password("Password: ")?;
+        if rpassword::prompt_password("The same again: ")? != password {
+            return Err("the two passwords differ".into());
+        }
+        return Ok(password);
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// Turns true at SIGTERM or Ctrl-C.
+fn shutdown_signal() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("SIGTERM can be listened for");
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tracing::info!("shutting down");
+        // Kept alive until the end, so that nobody sees the channel close before it turns true.
+        sender.send_replace(true);
+        std::future::pending::<()>().await;
+    });
+    receiver
+}

@@ -1,0 +1,151 @@
+//! Pages, API and worker in one process.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use app::{App, shell};
+use axum::{
+    Router,
+    extract::{FromRef, MatchedPath, Request},
+    http::{HeaderValue, header},
+    middleware,
+    response::Response,
+    routing::get,
+};
+use leptos::{config::LeptosOptions, prelude::provide_context};
+use leptos_axum::{LeptosRoutes, generate_route_list};
+use server::{
+    config::Settings,
+    http::{AppState, api_routes, headers, public_routes, session},
+};
+use tokio::{net::TcpListener, sync::watch};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::CompressionLayer,
+    services::{ServeDir, ServeFile},
+    set_header::SetResponseHeaderLayer,
+    trace::TraceLayer,
+};
+
+use crate::{
+    compose::compose,
+    doctor,
+    site::{self, Site},
+    watch_pages,
+};
+
+/// After the signal: how long requests that are being answered may take.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// The state of the router: handlers' and Leptos's.
+#[derive(Debug, Clone)]
+pub(crate) struct ServeState {
+    app: AppState,
+    options: LeptosOptions,
+}
+
+impl FromRef<ServeState> for AppState {
+    fn from_ref(state: &ServeState) -> Self {
+        state.app.clone()
+    }
+}
+
+impl FromRef<ServeState> for LeptosOptions {
+    fn from_ref(state: &ServeState) -> Self {
+        state.options.clone()
+    }
+}
+
+/// Serves until `shutdown` turns true; then running requests finish and running jobs are given back.
+///
+/// # Errors
+/// Something it needs is not there, or the address is taken.
+pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -> Result<(), Box<dyn std::error::Error>> {
+    let bind = settings.bind;
+    let site = site::find(bind)?;
+    let product = compose(settings, shutdown.clone()).await?;
+    let sessions = session::layer(product.database.clone(), &product.state.settings);
+    let following = tokio::spawn({
+        let (changes, database) = (product.state.changes.clone(), product.database.clone());
+        async move { changes.follow(&database).await }
+    });
+    let listener = TcpListener::bind(bind).await.map_err(|error| format!("cannot listen on {bind} (setting `bind`): {error}"))?;
+    tracing::info!("listening on http://{}, reached by users at {}", listener.local_addr()?, product.state.settings.public_url);
+    tokio::spawn({
+        let settings = Arc::clone(&product.state.settings);
+        async move { doctor::warn_at_start(&settings).await }
+    });
+    let router = router(product.state, sessions, site);
+    let worker = tokio::spawn(product.worker.run(shutdown.clone()));
+
+    let mut down = shutdown.clone();
+    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move {
+            let _ = down.wait_for(|down| *down).await;
+        })
+        .into_future();
+    let mut down = shutdown;
+    let deadline = async move {
+        let _ = down.wait_for(|down| *down).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving => served?,
+        () = deadline => tracing::warn!("some requests did not finish in time"),
+    }
+    worker.await?;
+    following.abort();
+    Ok(())
+}
+
+fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session::DbSessions>, site: Site) -> Router {
+    let Site { root, options } = site;
+    let context = {
+        let state = state.clone();
+        move || provide_context(state.clone())
+    };
+    let document = {
+        let options = options.clone();
+        move || shell(options.clone())
+    };
+    let state = ServeState { app: state, options };
+    let pages = Router::<ServeState>::new()
+        .leptos_routes_with_context(&state, generate_route_list(App), context.clone(), document.clone())
+        .fallback(leptos_axum::render_app_async_with_context(context, document))
+        .layer(CompressionLayer::new());
+    Router::new()
+        .route("/watch/{playback_id}", get(watch_pages::watch))
+        .merge(api_routes::<ServeState>())
+        .merge(pages)
+        .layer(sessions)
+        // What follows reads no cookie.
+        .route("/embed/{playback_id}", get(watch_pages::embed))
+        .merge(public_routes::<ServeState>())
+        .merge(static_files(&root))
+        .layer(middleware::from_fn(headers::secure))
+        .layer(CatchPanicLayer::new())
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_response(log_response))
+        .with_state(state)
+}
+
+/// The site's files. A file whose name carries its version never changes; all others are asked for anew each time, and answered with 304.
+fn static_files(root: &Path) -> Router<ServeState> {
+    let cached = |value: &'static str| SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static(value));
+    let folder = |name: &str| ServeDir::new(root.join(name)).precompressed_br();
+    let mut router = Router::new()
+        .nest_service("/pkg", tower::ServiceBuilder::new().layer(cached("no-cache")).service(folder("pkg")))
+        .nest_service("/vendor", tower::ServiceBuilder::new().layer(cached("public, max-age=31536000, immutable")).service(folder("vendor")));
+    for file in ["favicon.svg", "manifest.webmanifest", "robots.txt"] {
+        router = router.route_service(&format!("/{file}"), ServeFile::new(root.join(file)));
+    }
+    router
+}
+
+/// A request in the log: its route's pattern, never its path or query, which may hold a grant.
+fn span(request: &Request) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
+    tracing::info_span!("request", method = %request.method(), route)
+}
+
+fn log_response(response: &Response, latency: Duration, _span: &tracing::Span) {
+    tracing::debug!(status = response.status().as_u16(), latency_ms = latency.as_millis(), "answered");
+}
