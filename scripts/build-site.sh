@@ -25,7 +25,7 @@ rm -f "$stamp"
 node scripts/bundle-hls.mjs
 # cargo-leptos empties the site first and copies public/ into it; so the embed entry comes after it.
 LEPTOS_SITE_ROOT=$site cargo leptos build --release --frontend-only
-scripts/build-embed.sh "$site"
+scripts/build-embed.sh release "$site"
 rm -f "$site"/pkg/*.d.ts
 node scripts/precompress.mjs "$site"
 printf '%s\n' "$wanted" >"$stamp"

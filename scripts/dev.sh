@@ -20,5 +20,5 @@ until [ -e "$site/pkg/millrace.wasm" ]; do
     kill -0 "$watch" 2>/dev/null || exit 1
     sleep 1
 done
-scripts/build-embed.sh "$site"
+scripts/build-embed.sh dev "$site"
 wait "$watch"

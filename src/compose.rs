@@ -1,7 +1,7 @@
 //! From settings to a running product: opens the database, chooses the adapters, builds the services. The only place that names
 //! adapters.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};
 
 use server::{
     adapters::{
@@ -68,13 +68,11 @@ pub(crate) struct Product {
     pub(crate) database: sea_orm::DatabaseConnection,
 }
 
-/// Makes the data folder, where it is missing.
-///
-/// # Errors
-/// It cannot be made.
-pub(crate) fn make_data_dir(settings: &Settings) -> Result<(), StartError> {
+/// Makes the data folder, where it is missing, for this user alone: it holds password hashes, the signing key and private videos.
+fn make_data_dir(settings: &Settings) -> Result<(), StartError> {
     let path = settings.data_dir.clone();
-    std::fs::create_dir_all(&path).map_err(|source| StartError::DataFolder { path, source })
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+    made.map_err(|source| StartError::DataFolder { path, source })
 }
 
 /// Opens the database and brings its schema up to date.

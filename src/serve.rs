@@ -111,6 +111,8 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
     let pages = Router::<ServeState>::new()
         .leptos_routes_with_context(&state, generate_route_list(App), context.clone(), document.clone())
         .fallback(leptos_axum::render_app_async_with_context(context, document))
+        // Pages show what is somebody's own: no cache keeps them for somebody else.
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")))
         .layer(CompressionLayer::new());
     Router::new()
         .route("/watch/{playback_id}", get(watch_pages::watch))

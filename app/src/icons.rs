@@ -104,6 +104,23 @@ pub fn Icon(
     }
 }
 
+/// Running water behind a page that has nothing else to show.
+#[component]
+pub fn Water() -> impl IntoView {
+    view! {
+        <svg
+            class="water"
+            viewBox="0 0 1600 400"
+            preserveAspectRatio="none"
+            fill="none"
+            stroke="currentColor"
+            aria-hidden="true"
+            focusable="false"
+            inner_html=r#"<g vector-effect="non-scaling-stroke"><path d="M0 90c200 0 200 70 400 70s200-70 400-70 200 70 400 70 200-70 400-70"/><path d="M0 160c220 0 220 60 440 60s200-60 380-60 200 60 400 60 200-50 380-50"/><path d="M0 230c180 0 220 56 420 56s220-56 400-56 180 56 380 56 220-50 400-50"/><path d="M0 300c240 0 220 46 420 46s200-46 420-46 200 46 380 46 200-40 380-40"/><path d="M0 370c200 0 240 30 440 30s200-30 400-30 200 30 400 30 180-24 360-24"/></g>"#
+        ></svg>
+    }
+}
+
 /// The mark: running water with a play triangle in it.
 #[component]
 pub fn Mark() -> impl IntoView {

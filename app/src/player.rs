@@ -37,10 +37,16 @@ use leptos::{
     prelude::*,
 };
 use wasm_bindgen::JsCast;
-use web_sys::{Element, Event};
+use web_sys::{Element, Event, HtmlElement};
 
+use self::{
+    engine::Engine,
+    keys::Focus,
+    request::Request,
+    state::{Phase, Trouble},
+    store::Store,
+};
 pub use self::{script::HLS_SCRIPT, start::StartOptions};
-use self::{engine::Engine, keys::Focus, request::Request, state::Phase, store::Store};
 
 /// How often a page is asked whether a video that is being prepared can be played by now.
 const POLL: Duration = Duration::from_secs(2);
@@ -63,74 +69,70 @@ pub fn Player(
     #[prop(optional)]
     start: StartOptions,
 ) -> impl IntoView {
-    let store = Store::new(playback, gone);
+    let store = Store::new(playback.get_untracked());
     let group = NodeRef::<html::Div>::new();
-    let video = NodeRef::<html::Video>::new();
-    run(store, group, video, renew, start);
-
-    let size = move || playback.with(|playback| playback.size);
-    let poster = move || playback.with(|playback| playback.poster_url.clone());
-    let playing = move || matches!(store.phase.get(), Phase::Playing | Phase::Buffering);
+    run(store, group, playback, gone, renew, start);
     view! {
         <div
             class="player"
             role="group"
             tabindex="0"
             dir="ltr"
-            aria-label=move || playback.with(|playback| format!("{}, video player", playback.title))
-            data-player-state=move || store.phase.get().word()
-            data-idle=move || (playing() && store.idle.get()).then_some("")
+            aria-label=store.text(|state| format!("{}, video player", state.playback.title))
+            data-player-state=store.text(|state| state.phase().word().to_owned())
+            data-idle=store.flag(|state| state.idle && state.plays())
             node_ref=group
             on:keydown=move |event| on_key(&event, store)
             on:pointermove=move |event| on_hover(&event, store, Request::Wake)
             on:pointerleave=move |event| on_hover(&event, store, Request::Leave)
         >
-            // Width and height give the element its shape before anything is loaded, so that nothing jumps.
+            // Gives the player its shape before anything is loaded, so that nothing jumps; the picture fits itself in.
+            <svg class="player-shape" aria-hidden="true" viewBox=store.text(|state| format!("0 0 {} {}", state.playback.size.0, state.playback.size.1))></svg>
             <video
                 class="player-video"
                 data-testid="video"
-                width=move || size().0
-                height=move || size().1
-                poster=poster
+                poster=Signal::derive(move || playback.with(|playback| playback.poster_url.clone()))
                 preload="auto"
                 playsinline
-                node_ref=video
                 on:pointerup=move |event| on_press(&event, store)
-                on:dblclick=move |_| store.send(Request::ToggleFullScreen)
+                on:dblclick=store.sends(Request::ToggleFullScreen)
             ></video>
-            <noscript inner_html=playback.with_untracked(|playback| overlay::without_script(playback.state))></noscript>
+            <noscript inner_html=overlay::without_script(store.look(|state| state.playback.state))></noscript>
             {overlay::overlay(store)}
-            <p class="player-note" role="status">{move || store.note.get()}</p>
+            <p class="player-note" role="status" data-shown=store.flag(|state| !state.note.is_empty())>{store.text(|state| state.note.clone())}</p>
             {controls::controls(store)}
         </div>
     }
 }
 
 /// Ties the engine to the rendered elements and to the page's news. Effects run in the browser only.
-fn run(store: Store, group: NodeRef<html::Div>, video: NodeRef<html::Video>, renew: Callback<()>, start: StartOptions) {
-    let alive = RwSignal::new(false);
+fn run(store: Store, group: NodeRef<html::Div>, playback: Signal<Playback>, gone: Signal<bool>, renew: Callback<()>, start: StartOptions) {
     Effect::new(move |_| {
-        if let (Some(group), Some(video)) = (group.get(), video.get()) {
-            store.set_engine(Some(Engine::start(store, group.into(), video, renew, start)));
-            alive.set(true);
+        let group: Option<HtmlElement> = group.get().map(Into::into);
+        let video = group.as_ref().and_then(|group| group.query_selector("video").ok().flatten());
+        if let (Some(group), Some(video)) = (group, video) {
+            store.set_engine(Some(Engine::start(store, group, video.unchecked_into(), renew, start)));
         }
     });
     Effect::new(move |_| {
-        let playback = store.playback.get();
-        if alive.get()
-            && let Some(engine) = store.engine()
-        {
-            engine.adopt(&playback);
+        let (news, gone) = (playback.get(), gone.get());
+        store.change(|state| {
+            state.renew(&news);
+            if gone {
+                state.trouble = Some(Trouble::Gone);
+            }
+        });
+        if let Some(engine) = store.engine() {
+            if gone {
+                engine.stop();
+            } else {
+                engine.adopt();
+            }
         }
     });
+    let phase = store.phase();
     Effect::new(move |_| {
-        let gone = store.phase.get() == Phase::Trouble(state::Trouble::Gone);
-        if gone && let Some(engine) = store.engine() {
-            engine.stop();
-        }
-    });
-    Effect::new(move |_| {
-        if store.phase.get() == Phase::Processing {
+        if phase.get() == Phase::Processing {
             let poll = move || {
                 // Nobody looks: no need to ask.
                 if !document().hidden() {
@@ -153,10 +155,8 @@ fn on_key(event: &KeyboardEvent, store: Store) {
     event.prevent_default();
     event.stop_propagation();
     // A key held down seeks on, but must not flicker between playing and paused.
-    let toggles = matches!(
-        request,
-        Request::TogglePlay | Request::ToggleMute | Request::ToggleFullScreen | Request::TogglePictureInPicture
-    );
+    let toggles =
+        matches!(request, Request::TogglePlay | Request::ToggleMute | Request::ToggleFullScreen | Request::TogglePictureInPicture);
     if !(event.repeat() && toggles) {
         store.send(request);
     }
@@ -192,14 +192,15 @@ fn on_press(event: &PointerEvent, store: Store) {
     if event.button() != 0 {
         return;
     }
-    let hidden = store.idle.get_untracked();
-    if store.menu.get_untracked() {
-        store.menu.set(false);
-    } else if event.pointer_type() == "touch" && (hidden || store.phase.get_untracked() == Phase::Playing) {
-        // A second tap sends them away again.
-        store.idle.set(!hidden);
+    let (menu, hidden, playing) = store.look(|state| (state.menu, state.idle, state.phase() == Phase::Playing));
+    if menu {
+        store.change(|state| state.menu = false);
+    } else if event.pointer_type() == "touch" && (hidden || playing) {
         if hidden {
             store.send(Request::Wake);
+        } else {
+            // A second tap sends them away again.
+            store.change(|state| state.idle = true);
         }
     } else {
         store.send(Request::TogglePlay);

@@ -61,15 +61,12 @@ impl Container {
 
 /// The container that a file with these first bytes is, or `None` where it is none that may be opened.
 pub fn sniff(first_bytes: &[u8]) -> Option<Container> {
-    iso_base_media(first_bytes)
-        .or_else(|| ebml(first_bytes))
-        .or_else(|| match first_bytes {
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Some(Container::Avi),
-            [b'F', b'L', b'V', 1, ..] => Some(Container::Flv),
-            [b'O', b'g', b'g', b'S', 0, ..] => Some(Container::Ogg),
-            _ => None,
-        })
-        .or_else(|| transport_stream(first_bytes))
+    match first_bytes {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Some(Container::Avi),
+        [b'F', b'L', b'V', 1, ..] => Some(Container::Flv),
+        [b'O', b'g', b'g', b'S', 0, ..] => Some(Container::Ogg),
+        _ => iso_base_media(first_bytes).or_else(|| ebml(first_bytes)).or_else(|| transport_stream(first_bytes)),
+    }
 }
 
 /// Brands of files that are built like MP4 but hold pictures.

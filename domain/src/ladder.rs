@@ -137,8 +137,7 @@ pub fn is_passthrough(facts: &SourceFacts) -> bool {
         && video.rotation == 0
         && video.coded_width.is_multiple_of(2)
         && video.coded_height.is_multiple_of(2)
-        && short_side >= 2
-        && short_side <= LARGEST_SHORT_SIDE
+        && (2..=LARGEST_SHORT_SIDE).contains(&short_side)
         && long_side <= LARGEST_LONG_SIDE
         && !video.variable_frame_rate
         && rate > 0.0

@@ -44,7 +44,7 @@ test("from the file chooser to a moving picture", async ({ signedIn: page }) => 
 test("says how far it is, goes on while the user moves about, and asks before it is cut off", async ({ signedIn: page }) => {
   await page.goto("/");
   await hydrated(page);
-  await throttle(page, 3_000_000);
+  await throttle(page, 800_000);
   await choose(page, clip("large.mp4"));
   const line = uploadLine(page, "large.mp4");
   await expect(line.getByRole("progressbar")).toBeVisible();
@@ -77,7 +77,7 @@ test("says how far it is, goes on while the user moves about, and asks before it
 test("an upload outlives a lost network, and every byte arrives", async ({ signedIn: page, context, server }) => {
   await page.goto("/");
   await hydrated(page);
-  const devtools = await throttle(page, 4_000_000);
+  const devtools = await throttle(page, 1_000_000);
   await choose(page, clip("large.mp4"));
   const line = uploadLine(page, "large.mp4");
   await expect(line).toContainText(/[1-9]\d? ?%/);
@@ -97,9 +97,10 @@ test("an upload outlives a lost network, and every byte arrives", async ({ signe
 test("many at once, bad ones among them: each ends for itself, in words", async ({ signedIn: page }) => {
   await page.goto("/");
   await hydrated(page);
-  await choose(page, [clip("not-a-video.mp4"), clip("empty.mp4"), clip("silent.mp4")]);
-  await expect(page.getByText("The file is empty. Choose another one.")).toBeVisible();
+  await choose(page, [clip("not-a-video.mp4"), clip("empty.mp4"), clip("truncated.mp4"), clip("silent.mp4")]);
+  await expect(uploadLine(page, "empty.mp4")).toContainText("The file is empty. Choose another one.");
   await expect(card(page, "not-a-video")).toContainText("Failed", { timeout: 60_000 });
+  await expect(card(page, "truncated")).toContainText("Failed", { timeout: 60_000 });
   await expect(card(page, "silent")).toContainText("Ready", { timeout: 60_000 });
   await card(page, "not-a-video").getByRole("link").first().click();
   await expect(page.getByText(/This file is not a video that Millrace can read/).first()).toBeVisible();

@@ -65,7 +65,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let renditions = loop {
         match transcoder.poll(&id).await? {
             TranscodeState::Done { renditions, .. } => break renditions,
-            TranscodeState::Running { poster: true, .. } if poster_seconds.is_none() => poster_seconds = Some(began_encode.elapsed().as_secs_f64()),
+            TranscodeState::Running { poster: true, .. } if poster_seconds.is_none() => {
+                poster_seconds = Some(began_encode.elapsed().as_secs_f64())
+            }
             TranscodeState::Running { .. } => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     };

@@ -5,7 +5,7 @@ use leptos_meta::Title;
 use leptos_router::components::Redirect;
 
 use crate::{
-    icons::Mark,
+    icons::{Mark, Water},
     server_fns::{
         AppError,
         accounts::{self, Door},
@@ -46,8 +46,9 @@ pub fn Doorway<V: IntoView + 'static>(
     view! {
         <Title text=title/>
         <div class="door">
+            <Water/>
             <div class="door-sheet">
-                <Mark/>
+                <p class="door-brand"><Mark/>"Millrace"</p>
                 <Suspense fallback=|| view! { <p class="muted">"One moment"</p> }>
                     {move || Suspend::new(async move {
                         match door.await {

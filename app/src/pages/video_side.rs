@@ -128,9 +128,8 @@ fn rendition(facts: RenditionFacts) -> impl IntoView {
     view! {
         <li>
             <b>{facts.name}</b>
-            <span>{size}<span class="small muted">{format!(", {how}")}</span></span>
-            <span class="muted">{words::bit_rate(facts.average_bandwidth)}</span>
-            <span class="muted">{bytes_in_words(facts.bytes)}</span>
+            <span>{size}<span class="muted">{how}</span></span>
+            <span>{words::bit_rate(facts.average_bandwidth)}<span class="muted">{bytes_in_words(facts.bytes)}</span></span>
         </li>
     }
 }

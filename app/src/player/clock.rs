@@ -28,27 +28,23 @@ pub(super) fn words(seconds: f64) -> String {
     words
 }
 
-/// Reads a time as links carry it: `90`, `90s`, `1m30s`, `1h2m3s`.
-pub(super) fn parse(text: &str) -> Option<f64> {
-    let (mut total, mut number) = (0.0, String::new());
-    for letter in text.trim().chars() {
+/// Reads a time in whole seconds as links carry it: `90`, `90s`, `1m30s`, `1h2m3s`.
+pub(super) fn parse(text: &str) -> Option<u32> {
+    let (mut total, mut number) = (0_u32, None::<u32>);
+    for letter in text.bytes() {
         let unit = match letter {
-            '0'..='9' | '.' => {
-                number.push(letter);
+            b'0'..=b'9' => {
+                number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(u32::from(letter - b'0'))?);
                 continue;
             }
-            'h' => 3600.0,
-            'm' => 60.0,
-            's' => 1.0,
+            b'h' => 3600,
+            b'm' => 60,
+            b's' => 1,
             _ => return None,
         };
-        total += number.parse::<f64>().ok()? * unit;
-        number.clear();
+        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
     }
-    if !number.is_empty() {
-        total += number.parse::<f64>().ok()?;
-    }
-    (text.len() <= 16 && !text.trim().is_empty()).then_some(total)
+    if text.is_empty() { None } else { total.checked_add(number.unwrap_or(0)) }
 }
 
 /// Hours, minutes and whole seconds. What is not a length yet (`NaN`, infinite, negative) counts as zero.
@@ -83,11 +79,11 @@ mod tests {
 
     #[test]
     fn link_times_read_and_nonsense_does_not() {
-        assert_eq!(parse("90"), Some(90.0));
-        assert_eq!(parse("1.5"), Some(1.5));
-        assert_eq!(parse("90s"), Some(90.0));
-        assert_eq!(parse("1h2m3s"), Some(3723.0));
-        for bad in ["", " ", "-3", "1x", "h", "1m m", "1..5", "99999999999999999"] {
+        assert_eq!(parse("90"), Some(90));
+        assert_eq!(parse("90s"), Some(90));
+        assert_eq!(parse("1h2m3s"), Some(3723));
+        assert_eq!(parse("1m30"), Some(90));
+        for bad in ["", " ", "-3", "1x", "h", "1mm", "1.5", "99999999999999999", "4294967295h"] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
     }

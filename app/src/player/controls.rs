@@ -1,4 +1,4 @@
-//! The row of controls: each shows one piece of the store and sends one request.
+//! The row of controls: each shows one piece of the state and sends one request.
 
 use leptos::prelude::*;
 
@@ -7,73 +7,95 @@ use super::{
     menu::settings,
     request::Request,
     seek_bar::seek_bar,
-    state::Phase,
+    state::{Phase, State},
     store::Store,
 };
 
 /// Seek bar and buttons; out of the way where there is nothing to control.
 pub(super) fn controls(store: Store) -> impl IntoView {
     view! {
-        <div class="player-controls" hidden=move || !store.phase.get().controllable()>
+        <div class="player-controls" hidden=store.flag(|state| !state.phase().controllable())>
             {seek_bar(store)}
             <div class="player-row">
-                {play_button(store)}
-                {mute_button(store)}
+                {button(store, play_face, |_| false, "k Space", "player-button", Request::TogglePlay)}
+                {button(store, sound_face, |_| false, "m", "player-button", Request::ToggleMute)}
                 {volume(store)}
-                <span class="player-time" aria-hidden="true">{move || store.timeline.with(|timeline| timeline.digits())}</span>
+                <span class="player-time" aria-hidden="true">{store.text(|state| state.timeline.digits())}</span>
                 <span class="player-gap"></span>
                 {settings(store)}
-                {picture_in_picture_button(store)}
-                {full_screen_button(store)}
+                {button(
+                    store,
+                    picture_in_picture_face,
+                    |state| !state.screen.can_picture_in_picture,
+                    "i",
+                    "player-button player-pip",
+                    Request::TogglePictureInPicture,
+                )}
+                {button(
+                    store,
+                    full_screen_face,
+                    |state| !state.screen.can_full,
+                    "f",
+                    "player-button",
+                    Request::ToggleFullScreen,
+                )}
             </div>
         </div>
     }
 }
 
-/// An icon button. Its name changes with what pressing it does.
-pub(super) fn button(
+/// Name and icon: both change with what pressing the button does.
+type Face = (&'static str, &'static str);
+
+/// An icon button.
+fn button(
     store: Store,
-    label: Signal<&'static str>,
-    path: Signal<&'static str>,
+    face: fn(&State) -> Face,
+    hidden: fn(&State) -> bool,
     keys: &'static str,
     class: &'static str,
     request: Request,
 ) -> impl IntoView {
+    let face = store.memo(face);
     view! {
         <button
             class=class
             type="button"
-            aria-label=move || label.get()
+            hidden=store.flag(hidden)
+            aria-label=Signal::derive(move || face.get().0.to_owned())
             aria-keyshortcuts=keys
-            on:click=move |_| store.send(request)
+            on:click=store.sends(request)
         >
-            {icon(path)}
+            {icon(Signal::derive(move || face.get().1.to_owned()))}
         </button>
     }
 }
 
-fn play_button(store: Store) -> impl IntoView {
-    let face = Memo::new(move |_| match store.phase.get() {
+fn play_face(state: &State) -> Face {
+    match state.phase() {
         Phase::Ended => ("Play again", icons::REPLAY),
-        _ if store.media.with(|media| media.wanted) => ("Pause", icons::PAUSE),
+        _ if state.media.wanted => ("Pause", icons::PAUSE),
         _ => ("Play", icons::PLAY),
-    });
-    let (label, path) = (Signal::derive(move || face.get().0), Signal::derive(move || face.get().1));
-    button(store, label, path, "k Space", "player-button", Request::TogglePlay)
+    }
 }
 
-fn mute_button(store: Store) -> impl IntoView {
-    let face = Memo::new(move |_| match store.sound.get() {
+fn sound_face(state: &State) -> Face {
+    match state.sound {
         sound if sound.silent() => ("Unmute", icons::SILENT),
         sound if sound.volume < 0.5 => ("Mute", icons::SOUND_LOW),
         _ => ("Mute", icons::SOUND),
-    });
-    let (label, path) = (Signal::derive(move || face.get().0), Signal::derive(move || face.get().1));
-    button(store, label, path, "m", "player-button", Request::ToggleMute)
+    }
+}
+
+fn picture_in_picture_face(state: &State) -> Face {
+    (if state.screen.picture_in_picture { "Leave picture in picture" } else { "Picture in picture" }, icons::PICTURE_IN_PICTURE)
+}
+
+fn full_screen_face(state: &State) -> Face {
+    if state.screen.full { ("Exit full screen", icons::EXIT_FULL_SCREEN) } else { ("Full screen", icons::FULL_SCREEN) }
 }
 
 fn volume(store: Store) -> impl IntoView {
-    let percent = move || store.sound.with(|sound| sound.percent()).to_string();
     view! {
         <input
             class="player-volume"
@@ -82,36 +104,14 @@ fn volume(store: Store) -> impl IntoView {
             max="100"
             step="5"
             aria-label="Volume"
-            aria-valuetext=move || store.sound.with(|sound| sound.words())
+            aria-valuetext=store.text(|state| state.sound.words())
             value="100"
-            prop:value=percent
+            prop:value=store.text(|state| state.sound.percent().to_string())
             on:input=move |event| {
-                if let Ok(percent) = event_target_value(&event).parse::<f64>() {
-                    store.send(Request::SetVolume(percent / 100.0));
+                if let Ok(percent) = event_target_value(&event).parse::<u32>() {
+                    store.send(Request::SetVolume(f64::from(percent) / 100.0));
                 }
             }
         />
-    }
-}
-
-fn picture_in_picture_button(store: Store) -> impl IntoView {
-    let active = Memo::new(move |_| store.screen.with(|screen| screen.picture_in_picture));
-    let label = Signal::derive(move || if active.get() { "Leave picture in picture" } else { "Picture in picture" });
-    let path = Signal::stored(icons::PICTURE_IN_PICTURE);
-    view! {
-        <Show when=move || store.screen.with(|screen| screen.can_picture_in_picture)>
-            {button(store, label, path, "i", "player-button player-pip", Request::TogglePictureInPicture)}
-        </Show>
-    }
-}
-
-fn full_screen_button(store: Store) -> impl IntoView {
-    let full = Memo::new(move |_| store.screen.with(|screen| screen.full));
-    let label = Signal::derive(move || if full.get() { "Exit full screen" } else { "Full screen" });
-    let path = Signal::derive(move || if full.get() { icons::EXIT_FULL_SCREEN } else { icons::FULL_SCREEN });
-    view! {
-        <Show when=move || store.screen.with(|screen| screen.can_full)>
-            {button(store, label, path, "f", "player-button", Request::ToggleFullScreen)}
-        </Show>
     }
 }

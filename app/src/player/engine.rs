@@ -7,7 +7,6 @@ use std::{
     rc::{Rc, Weak},
 };
 
-use domain::video::Playback;
 use leptos::prelude::*;
 use web_sys::{HtmlElement, HtmlVideoElement};
 
@@ -79,23 +78,20 @@ impl Engine {
         });
         engine.listeners.replace(Some(Listeners::attach(&engine)));
         engine.apply_preferences();
-        store.screen.set(Screen::read(&engine.group, &engine.video));
-        engine.adopt(&store.playback.get_untracked());
+        let screen = Screen::read(&engine.group, &engine.video);
+        store.change(|state| state.screen = screen);
+        engine.adopt();
         engine
     }
 
-    /// The page has news of the video.
-    pub(super) fn adopt(&self, playback: &Playback) {
+    /// There may be news of the video in the store.
+    pub(super) fn adopt(&self) {
         let Some(url) = self.store.url() else { return };
+        let untroubled = self.store.look(|state| state.trouble.is_none());
         if self.renewing.get() {
             self.reopen(url);
-        } else if self.url.borrow().is_none() && self.store.trouble.get_untracked().is_none() {
-            if playback.duration_ms > 0 {
-                self.store.timeline.update(|timeline| timeline.duration = playback.duration_ms as f64 / 1000.0);
-            }
-            if self.wanted.get() || !saves_data() {
-                self.open(url);
-            }
+        } else if self.url.borrow().is_none() && untroubled && (self.wanted.get() || !saves_data()) {
+            self.open(url);
         }
     }
 
@@ -117,10 +113,10 @@ impl Engine {
 
     /// Once more, by hand, after giving up.
     pub(super) fn try_again(&self) {
-        let expired = self.store.trouble.get_untracked() == Some(Trouble::Expired);
+        let expired = self.store.look(|state| state.trouble == Some(Trouble::Expired));
         self.recovery.take();
         self.wanted.set(true);
-        self.store.trouble.set(None);
+        self.store.change(|state| state.trouble = None);
         match self.store.url() {
             Some(url) if !expired => self.reopen(url),
             _ => self.ask_for_renewal(),
@@ -172,14 +168,14 @@ impl Engine {
 
     /// Acts on a fault. Late ones, of a source that is being replaced, are no news.
     pub(super) fn fault(&self, fault: Fault) {
-        if self.renewing.get() || self.store.trouble.get_untracked().is_some() || self.url.borrow().is_none() {
+        if self.renewing.get() || self.store.look(|state| state.trouble.is_some()) || self.url.borrow().is_none() {
             return;
         }
         let online = window().navigator().on_line();
         let remedy = self.recovery.borrow_mut().remedy(fault, self.video.current_time(), online);
         match remedy {
             Remedy::LoadOn { after_ms } => {
-                self.store.waiting.set(true);
+                self.store.change(|state| state.waiting = true);
                 self.later(&self.retry, after_ms, Self::load_on);
             }
             Remedy::Recover => {
@@ -230,8 +226,7 @@ impl Engine {
         self.keep_position();
         self.renewing.set(false);
         self.close();
-        self.store.waiting.set(false);
-        self.store.trouble.set(Some(trouble));
+        self.store.change(|state| (state.waiting, state.trouble) = (false, Some(trouble)));
         self.observe();
     }
 
@@ -305,16 +300,14 @@ impl Engine {
     fn hear(&self, event: HlsEvent) {
         match event {
             HlsEvent::Parsed(rungs) => {
-                self.store.waiting.set(false);
-                self.store.qualities.update(|qualities| {
-                    // A choice made before is kept where the new list has it.
-                    qualities.chosen = qualities.chosen.filter(|level| rungs.iter().any(|rung| rung.level == *level));
-                    qualities.playing = None;
-                    qualities.rungs = rungs;
+                self.store.change(|state| {
+                    state.waiting = false;
+                    state.qualities.renew(&rungs);
                 });
                 if let Some(hls) = self.hls() {
-                    if let Some(level) = self.store.qualities.get_untracked().chosen {
-                        hls.choose(Some(level));
+                    let chosen = self.store.look(|state| state.qualities.chosen);
+                    if chosen.is_some() {
+                        hls.choose(chosen);
                     }
                     if self.started.get() || self.wanted.get() {
                         hls.buffer_ahead();
@@ -322,7 +315,8 @@ impl Engine {
                 }
                 self.resume();
             }
-            HlsEvent::Switched(level) => self.store.qualities.update(|qualities| qualities.playing = Some(level)),
+            HlsEvent::Switched(level) => self.store.change(|state| state.qualities.playing = Some(level)),
+            HlsEvent::Hindered => self.store.change(|state| state.waiting = true),
             HlsEvent::Failed(fault) => self.fault(fault),
         }
     }
@@ -355,7 +349,7 @@ impl Engine {
             self.observe();
         } else {
             self.video.set_muted(true);
-            self.store.sound.update(|sound| (sound.muted, sound.muted_by_browser) = (true, true));
+            self.store.change(|state| (state.sound.muted, state.sound.muted_by_browser) = (true, true));
             self.resume();
         }
     }
@@ -370,8 +364,7 @@ impl Engine {
         // The default too: a new source sets the speed back to it.
         self.video.set_default_playback_rate(rate);
         self.video.set_playback_rate(rate);
-        self.store.sound.set(sound);
-        self.store.rate.set(rate);
+        self.store.change(|state| (state.sound, state.rate) = (sound, rate));
     }
 }
 

@@ -5,11 +5,7 @@ use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::HtmlVideoElement;
 
-use super::{
-    hls_extern::JsHls,
-    quality::Rung,
-    recovery::Fault,
-};
+use super::{hls_extern::JsHls, quality::Rung, recovery::Fault};
 
 /// Seconds to buffer before the viewer has pressed play: the first segment, for the first picture.
 const BUFFER_BEFORE_PLAY: f64 = 1.0;
@@ -25,6 +21,8 @@ pub(super) enum HlsEvent {
     Parsed(Vec<Rung>),
     /// This level is on the screen.
     Switched(u32),
+    /// The network failed once; hls.js tries again by itself.
+    Hindered,
     /// Something went wrong that the caller has to act on.
     Failed(Fault),
 }
@@ -95,7 +93,6 @@ impl Hls {
     pub(super) fn choose(&self, level: Option<u32>) {
         self.inner.set_next_level(level.map_or(-1, |level| i32::try_from(level).unwrap_or(-1)));
     }
-
 }
 
 impl Drop for Hls {
@@ -134,7 +131,7 @@ fn read_event(name: &str, data: &JsValue) -> Option<HlsEvent> {
     match name {
         "hlsManifestParsed" => Some(HlsEvent::Parsed(read_rungs(&get(data, "levels").unchecked_into()))),
         "hlsLevelSwitched" => Some(HlsEvent::Switched(number(data, "level"))),
-        _ => read_fault(data).map(HlsEvent::Failed),
+        _ => read_fault(data),
     }
 }
 
@@ -150,14 +147,16 @@ fn read_rungs(levels: &Array) -> Vec<Rung> {
 
 /// A refusal is acted on at once, fatal or not: hls.js would try the other levels first, and they are refused alike.
 /// Everything else is hls.js's own to mend until it says that it cannot.
-fn read_fault(data: &JsValue) -> Option<Fault> {
+fn read_fault(data: &JsValue) -> Option<HlsEvent> {
     let kind = get(data, "type").as_string().unwrap_or_default();
     let status = number(&get(data, "response"), "code");
-    match kind.as_str() {
-        "networkError" if matches!(status, 401 | 403 | 404 | 410) => Some(Fault::Refused),
-        _ if !get(data, "fatal").is_truthy() => None,
-        "networkError" => Some(Fault::Network),
-        "mediaError" | "muxError" => Some(Fault::Media),
-        _ => Some(Fault::Fatal),
-    }
+    let fatal = get(data, "fatal").is_truthy();
+    Some(match kind.as_str() {
+        "networkError" if matches!(status, 401 | 403 | 404 | 410) => HlsEvent::Failed(Fault::Refused),
+        "networkError" if !fatal => HlsEvent::Hindered,
+        _ if !fatal => return None,
+        "networkError" => HlsEvent::Failed(Fault::Network),
+        "mediaError" | "muxError" => HlsEvent::Failed(Fault::Media),
+        _ => HlsEvent::Failed(Fault::Fatal),
+    })
 }

@@ -1,4 +1,4 @@
-//! The player's icons: paths in a 24 × 24 box. Filled or stroked is up to the style sheet, by class.
+//! The player's icons: paths in a 24 × 24 box, stroked unless the style sheet fills them.
 
 use leptos::prelude::*;
 
@@ -16,10 +16,19 @@ pub(super) const EXIT_FULL_SCREEN: &str = "M9 4v5H4m16 0h-5V4m0 16v-5h5M4 15h5v5
 pub(super) const CHECK: &str = "M5 12l5 5L20 7";
 
 /// One icon, hidden from screen readers: the name is the button's.
-pub(super) fn icon(path: Signal<&'static str>) -> impl IntoView {
+pub(super) fn icon(path: Signal<String>) -> impl IntoView {
     view! {
-        <svg class="player-icon" class:player-icon-solid=move || matches!(path.get(), PLAY | PAUSE) viewBox="0 0 24 24" aria-hidden="true">
-            <path d=move || path.get()></path>
+        <svg class="player-icon" viewBox="0 0 24 24" aria-hidden="true">
+            <path d=path></path>
+        </svg>
+    }
+}
+
+/// One that never changes.
+pub(super) fn still(path: &'static str) -> impl IntoView {
+    view! {
+        <svg class="player-icon" viewBox="0 0 24 24" aria-hidden="true">
+            <path d=path></path>
         </svg>
     }
 }

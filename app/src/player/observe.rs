@@ -12,7 +12,7 @@ use super::{
     recovery::Fault,
     request::Request,
     screen::Screen,
-    state::MediaFacts,
+    state::{MediaFacts, Timeline},
 };
 
 const OF_VIDEO: [&str; 20] = [
@@ -64,7 +64,8 @@ impl Listeners {
         });
         let video: EventTarget = engine.video.clone().into();
         let group: EventTarget = engine.group.clone().into();
-        let targets: Vec<(EventTarget, &'static [&'static str])> = vec![(video, &OF_VIDEO), (group, &OF_GROUP), (window().into(), &OF_WINDOW)];
+        let targets: Vec<(EventTarget, &'static [&'static str])> =
+            vec![(video, &OF_VIDEO), (group, &OF_GROUP), (window().into(), &OF_WINDOW)];
         for (target, names) in &targets {
             for name in *names {
                 let _ = target.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref());
@@ -88,9 +89,13 @@ impl Engine {
     fn on_event(&self, name: &str) {
         match name {
             "volumechange" => return self.observe_sound(),
-            "ratechange" => return self.store.rate.set(self.video.playback_rate()),
+            "ratechange" => {
+                let rate = self.video.playback_rate();
+                return self.store.change(|state| state.rate = rate);
+            }
             "enterpictureinpicture" | "leavepictureinpicture" | "fullscreenchange" | "webkitfullscreenchange" => {
-                return self.store.screen.set(Screen::read(&self.group, &self.video));
+                let screen = Screen::read(&self.group, &self.video);
+                return self.store.change(|state| state.screen = screen);
             }
             "focusin" => return self.perform(Request::Wake),
             "online" => return self.retry_now(),
@@ -101,10 +106,10 @@ impl Engine {
             "pause" => self.wanted.set(false),
             "playing" => {
                 self.started.set(true);
-                self.store.waiting.set(false);
+                self.store.change(|state| state.waiting = false);
                 self.perform(Request::Wake);
             }
-            "progress" => self.store.waiting.set(false),
+            "progress" => self.store.change(|state| state.waiting = false),
             "timeupdate" if !self.video.paused() => self.progressed(self.video.current_time()),
             "loadedmetadata" => {
                 if let Some(at) = self.native_start() {
@@ -126,27 +131,29 @@ impl Engine {
             ended: self.video.ended(),
             ..self.facts()
         };
-        if self.store.media.get_untracked() != media {
-            self.store.media.set(media);
-        }
-        if ready > 0 {
+        self.store.change(|state| {
+            state.media = media;
             // Without metadata all is zero: what is shown stays until there is something better.
-            let duration = self.video.duration();
-            self.store.timeline.update(|timeline| {
-                timeline.position = self.video.current_time();
-                if duration.is_finite() {
-                    timeline.duration = duration;
-                }
-                timeline.buffered = ranges(&self.video.buffered());
-            });
+            if ready > 0 {
+                self.observe_timeline(&mut state.timeline);
+            }
+        });
+    }
+
+    fn observe_timeline(&self, timeline: &mut Timeline) {
+        let duration = self.video.duration();
+        timeline.position = self.video.current_time();
+        if duration.is_finite() {
+            timeline.duration = duration;
         }
+        timeline.buffered = ranges(&self.video.buffered());
     }
 
     fn observe_sound(&self) {
         let (volume, muted) = (self.video.volume(), self.video.muted());
-        self.store.sound.update(|sound| {
-            (sound.volume, sound.muted) = (volume, muted);
-            sound.muted_by_browser &= muted;
+        self.store.change(|state| {
+            (state.sound.volume, state.sound.muted) = (volume, muted);
+            state.sound.muted_by_browser &= muted;
         });
     }
 

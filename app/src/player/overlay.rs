@@ -1,143 +1,96 @@
-//! What lies over the picture: the big button, the spinner, and the states that say in words what is the matter.
+//! What lies over the picture: the big button, the spinner, and the states that say in words what is the matter. All of it is in
+//! the page from the start and hidden or shown, so that nothing has to be built while the viewer waits.
 
 use domain::video::PlaybackState;
 use leptos::prelude::*;
 
 use super::{
-    icons::{self, icon},
+    icons::{self, icon, still},
     request::Request,
-    state::Phase,
+    state::{Layer, Phase},
     store::Store,
 };
 
-/// The overlay of the current phase.
+/// All layers; at most one shows.
 pub(super) fn overlay(store: Store) -> impl IntoView {
-    let layer = Memo::new(move |_| Layer::of(store.phase.get(), store.media.with(|media| media.started || media.wanted)));
     view! {
         <div class="player-overlay">
-            {move || match layer.get() {
-                Layer::None => ().into_any(),
-                Layer::Play => big_button(store, "Play", icons::PLAY).into_any(),
-                Layer::Replay => big_button(store, "Play again:", icons::REPLAY).into_any(),
-                Layer::Spinner => spinner(store).into_any(),
-                Layer::Processing => processing(store).into_any(),
-                Layer::Failed => failed(store).into_any(),
-            }}
+            {big_button(store)}
+            {spinner(store)}
+            {message(store)}
         </div>
-        <Show when=move || store.sound.with(|sound| sound.muted_by_browser)>
-            <button class="player-unmute" type="button" on:click=move |_| store.send(Request::ToggleMute)>
-                {icon(Signal::stored(icons::SILENT))}
-                "Turn sound on"
-            </button>
-        </Show>
+        <button
+            class="player-unmute"
+            type="button"
+            hidden=store.flag(|state| !state.sound.muted_by_browser)
+            on:click=store.sends(Request::ToggleMute)
+        >
+            {still(icons::SILENT)}
+            "Turn sound on"
+        </button>
     }
 }
 
-/// Which of them; a phase's details do not make a new one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layer {
-    None,
-    Play,
-    Replay,
-    Spinner,
-    Processing,
-    Failed,
-}
-
-impl Layer {
-    fn of(phase: Phase, touched: bool) -> Self {
-        match phase {
-            Phase::Idle => Self::Play,
-            Phase::Paused | Phase::Loading if !touched => Self::Play,
-            Phase::Loading | Phase::Buffering => Self::Spinner,
-            Phase::Playing | Phase::Paused => Self::None,
-            Phase::Ended => Self::Replay,
-            Phase::Processing => Self::Processing,
-            Phase::Failed | Phase::Trouble(_) => Self::Failed,
-        }
-    }
-}
-
-fn big_button(store: Store, verb: &'static str, path: &'static str) -> impl IntoView {
+fn big_button(store: Store) -> impl IntoView {
+    let label = store.text(|state| {
+        let verb = if state.layer() == Layer::Replay { "Play again:" } else { "Play" };
+        format!("{verb} {}", state.playback.title)
+    });
+    let path = store.text(|state| (if state.layer() == Layer::Replay { icons::REPLAY } else { icons::PLAY }).to_owned());
     view! {
         <button
             class="player-big"
             type="button"
-            aria-label=move || store.playback.with(|playback| format!("{verb} {}", playback.title))
-            on:click=move |_| store.send(Request::TogglePlay)
+            hidden=store.flag(|state| !matches!(state.layer(), Layer::Play | Layer::Replay))
+            aria-label=label
+            on:click=store.sends(Request::TogglePlay)
         >
-            {icon(Signal::stored(path))}
+            {icon(path)}
         </button>
     }
 }
 
 fn spinner(store: Store) -> impl IntoView {
+    let words = store.text(|state| match (state.layer(), state.waiting) {
+        (Layer::Spinner, true) => "Waiting for the network; will go on by itself".to_owned(),
+        (Layer::Spinner, false) => "Loading".to_owned(),
+        _ => String::new(),
+    });
     view! {
-        <div class="player-wait" role="status">
+        <div class="player-wait" role="status" hidden=store.flag(|state| state.layer() != Layer::Spinner)>
             <span class="player-spinner" aria-hidden="true"></span>
-            <span class=move || if store.waiting.get() { "player-words" } else { "player-hidden" }>
-                {move || if store.waiting.get() { "Waiting for the network; will go on by itself" } else { "Loading" }}
-            </span>
+            <span class="player-words" data-network=store.flag(|state| state.waiting)>{words}</span>
         </div>
     }
 }
 
-fn processing(store: Store) -> impl IntoView {
-    let progress = move || store.playback.with(|playback| playback.progress);
+/// A state in words, with progress or a button where there is one.
+fn message(store: Store) -> impl IntoView {
     view! {
-        <div class="player-message">
-            <p class="player-heading" role="status">"This video is being prepared"</p>
-            <div class="player-progress">
-                <progress max="100" value=progress aria-label="Prepared"></progress>
-                <span>{move || format!("{} %", progress())}</span>
+        <div class="player-message" hidden=store.flag(|state| state.layer() != Layer::Message)>
+            <p class="player-heading" role="status">{store.text(|state| state.phase().words().0.to_owned())}</p>
+            <div class="player-progress" hidden=store.flag(|state| state.phase() != Phase::Processing)>
+                <progress max="100" value=store.text(|state| state.playback.progress.to_string()) aria-label="Prepared"></progress>
+                <span>{store.text(|state| format!("{} %", state.playback.progress))}</span>
             </div>
-            <p>"It will be here as soon as it is ready; no need to reload."</p>
+            <p>{store.text(|state| state.phase().words().1.to_owned())}</p>
+            <button
+                class="player-remedy"
+                type="button"
+                hidden=store.flag(|state| state.phase().remedy().is_none())
+                on:click=store.sends(Request::Retry)
+            >
+                {store.text(|state| state.phase().remedy().unwrap_or_default().to_owned())}
+            </button>
         </div>
     }
 }
 
-/// A failure of the video, or trouble with playing it.
-fn failed(store: Store) -> impl IntoView {
-    let words = move || match store.phase.get() {
-        Phase::Trouble(trouble) => trouble.words(),
-        _ => ("This video could not be prepared", "Its owner can see why, and what to do about it."),
-    };
-    let remedy = move || match store.phase.get() {
-        Phase::Trouble(trouble) => trouble.remedy(),
-        _ => None,
-    };
-    view! {
-        <div class="player-message">
-            <p class="player-heading" role="alert">{move || words().0}</p>
-            <p>{move || words().1}</p>
-            {move || {
-                remedy().map(|label| view! {
-                    <button class="player-remedy" type="button" on:click=move |_| store.send(Request::Retry)>{label}</button>
-                })
-            }}
-        </div>
-    }
-}
-
-/// What stands there without JavaScript.
-pub(super) fn without_script(state: PlaybackState) -> &'static str {
+/// What stands there without JavaScript, as HTML.
+pub(super) const fn without_script(state: PlaybackState) -> &'static str {
     match state {
-        PlaybackState::Playable => "<p class=\"player-message player-plain\">Turn on JavaScript in this browser to play the video.</p>",
-        PlaybackState::Processing => "<p class=\"player-message player-plain\">This video is being prepared. Reload the page to see how far it is.</p>",
-        PlaybackState::Failed => "",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::player::state::Trouble;
-
-    #[test]
-    fn loading_ahead_of_play_keeps_the_big_button() {
-        assert_eq!(Layer::of(Phase::Loading, false), Layer::Play);
-        assert_eq!(Layer::of(Phase::Loading, true), Layer::Spinner);
-        assert_eq!(Layer::of(Phase::Paused, true), Layer::None);
-        assert_eq!(Layer::of(Phase::Trouble(Trouble::Gone), true), Layer::Failed);
+        PlaybackState::Playable => "<p class=\"player-plain\">Turn on JavaScript in this browser to play the video.</p>",
+        PlaybackState::Processing => "<p class=\"player-plain\">This video is being prepared. Reload the page to see how far it is.</p>",
+        PlaybackState::Failed => "<p class=\"player-plain\">This video could not be prepared.</p>",
     }
 }

@@ -1,13 +1,11 @@
 //! What the viewer asks for, carried out on the video element and on hls.js.
 
-use leptos::prelude::*;
-
 use super::{
     engine::Engine,
     preferences,
     request::Request,
     screen,
-    state::{self, Phase, Sound},
+    state::{self, Sound},
 };
 
 /// The controls go this long after the last sign of life.
@@ -20,26 +18,28 @@ const NOTE_MS: u32 = 1_500;
 impl Engine {
     /// Does what is asked.
     pub(super) fn perform(&self, request: Request) {
-        let timeline = || self.store.timeline.get_untracked();
-        let sound = self.store.sound.get_untracked();
+        let (position, duration, sound, rate) =
+            self.store.look(|state| (state.timeline.position, state.timeline.duration, state.sound, state.rate));
         match request {
             Request::TogglePlay if self.wanted.get() && !self.video.ended() => self.pause(),
             Request::TogglePlay => self.play(),
             Request::SeekTo(second) => self.seek(second),
-            Request::SeekBy(seconds) => self.seek(timeline().position + seconds),
-            Request::SeekToShare(share) => self.seek(timeline().duration * share),
+            Request::SeekBy(seconds) => self.seek(position + seconds),
+            Request::SeekToShare(share) => self.seek(duration * share),
             Request::SetVolume(volume) => self.set_sound(sound.set(volume)),
             Request::VolumeBy(by) => {
-                self.set_sound(sound.set(sound.volume + by));
-                self.note(format!("Volume {} percent", self.store.sound.get_untracked().percent()));
+                let sound = sound.set(sound.volume + by);
+                self.set_sound(sound);
+                self.note(format!("Volume {} percent", sound.percent()));
             }
             Request::ToggleMute => {
-                self.set_sound(sound.toggled());
-                self.note(if self.store.sound.get_untracked().silent() { "Muted".to_owned() } else { "Sound on".to_owned() });
+                let sound = sound.toggled();
+                self.set_sound(sound);
+                self.note((if sound.silent() { "Muted" } else { "Sound on" }).to_owned());
             }
             Request::SetRate(rate) => self.set_rate(rate),
-            Request::Slower => self.set_rate(state::stepped_rate(self.store.rate.get_untracked(), false)),
-            Request::Faster => self.set_rate(state::stepped_rate(self.store.rate.get_untracked(), true)),
+            Request::Slower => self.set_rate(state::stepped_rate(rate, false)),
+            Request::Faster => self.set_rate(state::stepped_rate(rate, true)),
             Request::ChooseQuality(level) => self.choose_quality(level),
             Request::ToggleFullScreen => {
                 screen::toggle_full(&self.group, &self.video);
@@ -64,18 +64,17 @@ impl Engine {
     }
 
     fn seek(&self, second: f64) {
-        if !self.store.phase.get_untracked().controllable() {
-            return;
+        let (can, second) = self.store.look(|state| (state.phase().controllable(), state.timeline.clamp(second)));
+        if can {
+            self.video.set_current_time(second);
+            self.store.change(|state| state.timeline.position = second);
         }
-        let second = self.store.timeline.with_untracked(|timeline| timeline.clamp(second));
-        self.video.set_current_time(second);
-        self.store.timeline.update(|timeline| timeline.position = second);
     }
 
     fn set_sound(&self, sound: Sound) {
         self.video.set_volume(sound.volume);
         self.video.set_muted(sound.muted);
-        self.store.sound.set(sound);
+        self.store.change(|state| state.sound = sound);
         preferences::keep_sound(sound);
     }
 
@@ -83,35 +82,35 @@ impl Engine {
         self.video.set_default_playback_rate(rate);
         self.video.set_playback_rate(rate);
         preferences::keep_rate(rate);
-        self.note(format!("Speed {}", state::rate_label(rate).to_lowercase()));
+        self.note(format!("Speed {}", state::rate_label(rate)));
     }
 
     fn choose_quality(&self, level: Option<u32>) {
         if let Some(hls) = self.hls() {
             hls.choose(level);
         }
-        self.store.qualities.update(|qualities| qualities.chosen = level);
-        self.note(self.store.qualities.with_untracked(|qualities| qualities.spoken()));
+        self.store.change(|state| state.qualities.chosen = level);
+        self.note(self.store.look(|state| state.qualities.spoken()));
     }
 
     fn note(&self, words: String) {
-        self.store.note.set(words);
-        self.later(&self.note, NOTE_MS, |engine| engine.store.note.set(String::new()));
+        self.store.change(|state| state.note.clone_from(&words));
+        self.later(&self.note, NOTE_MS, |engine| engine.store.change(|state| state.note.clear()));
     }
 
     fn wake(&self, ms: u32) {
-        if self.store.idle.get_untracked() {
-            self.store.idle.set(false);
+        if self.store.look(|state| state.idle) {
+            self.store.change(|state| state.idle = false);
         }
         self.later(&self.idle, ms, Self::doze);
     }
 
     /// Hides the controls, unless somebody may need them: nothing that has the keyboard's focus may vanish.
     fn doze(&self) {
-        let playing = matches!(self.store.phase.get_untracked(), Phase::Playing | Phase::Buffering);
+        let (playing, menu) = self.store.look(|state| (state.plays(), state.menu));
         let focused = self.group.query_selector(":focus-visible").ok().flatten().is_some();
-        if playing && !focused && !self.store.menu.get_untracked() {
-            self.store.idle.set(true);
+        if playing && !focused && !menu {
+            self.store.change(|state| state.idle = true);
         } else if playing {
             self.later(&self.idle, IDLE_MS, Self::doze);
         }

@@ -12,24 +12,33 @@ const RATE: &str = "millrace.rate";
 
 /// Volume and mute as last set by hand.
 pub(super) fn sound() -> Sound {
-    let volume = read(VOLUME).and_then(|volume| volume.parse::<f64>().ok()).filter(|volume| (0.0..=1.0).contains(volume));
-    Sound { volume: volume.unwrap_or(1.0), muted: read(MUTED).as_deref() == Some("true"), muted_by_browser: false }
+    let volume = read_percent(VOLUME).filter(|percent| *percent <= 100).unwrap_or(100);
+    Sound { volume: f64::from(volume) / 100.0, muted: read(MUTED).as_deref() == Some("true"), muted_by_browser: false }
 }
 
 /// Keeps volume and mute.
 pub(super) fn keep_sound(sound: Sound) {
-    write(VOLUME, &sound.volume.to_string());
+    write_percent(VOLUME, sound.volume);
     write(MUTED, if sound.muted { "true" } else { "false" });
 }
 
 /// Speed as last chosen.
 pub(super) fn rate() -> f64 {
-    read(RATE).and_then(|rate| rate.parse().ok()).filter(|rate| RATES.contains(rate)).unwrap_or(1.0)
+    read_percent(RATE).map(|percent| f64::from(percent) / 100.0).filter(|rate| RATES.contains(rate)).unwrap_or(1.0)
 }
 
 /// Keeps the speed.
 pub(super) fn keep_rate(rate: f64) {
-    write(RATE, &rate.to_string());
+    write_percent(RATE, rate);
+}
+
+/// Whole percents, so that nothing is lost in writing and reading fractions.
+fn read_percent(key: &str) -> Option<u32> {
+    read(key)?.parse().ok()
+}
+
+fn write_percent(key: &str, share: f64) {
+    write(key, &((share * 100.0).round() as u32).to_string());
 }
 
 /// Asking for storage throws where it is blocked.

@@ -21,6 +21,7 @@ impl Rung {
 /// What there is to choose from and what is chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Qualities {
+    /// As hls.js sorts them: lowest first.
     pub(super) rungs: Vec<Rung>,
     /// Chosen by the viewer; `None` is Auto.
     pub(super) chosen: Option<u32>,
@@ -43,15 +44,20 @@ impl Qualities {
         if self.rungs.is_empty() {
             return Vec::new();
         }
-        let mut rungs = self.rungs.clone();
-        rungs.sort_by_key(|rung| std::cmp::Reverse((rung.width.min(rung.height), rung.bandwidth)));
         let auto = Choice { level: None, label: self.auto_label(), chosen: self.chosen.is_none() };
-        let named = rungs.iter().map(|rung| Choice {
+        let named = self.rungs.iter().rev().map(|rung| Choice {
             level: Some(rung.level),
             label: self.label(*rung),
             chosen: self.chosen == Some(rung.level),
         });
         std::iter::once(auto).chain(named).collect()
+    }
+
+    /// A playlist was read anew. A choice made before is kept where the new list has it.
+    pub(super) fn renew(&mut self, rungs: &[Rung]) {
+        self.chosen = self.chosen.filter(|level| rungs.iter().any(|rung| rung.level == *level));
+        self.playing = None;
+        self.rungs = rungs.to_vec();
     }
 
     /// What is said once a choice is made.
@@ -118,6 +124,15 @@ mod tests {
     fn rungs_of_one_size_are_told_apart_by_bandwidth() {
         let qualities = Qualities { rungs: vec![rung(0, 1280, 720), rung(1, 1280, 720)], ..Qualities::default() };
         assert_eq!(labels(&qualities), ["Auto", "720p 2.0 Mbit/s", "720p 1.0 Mbit/s"]);
+    }
+
+    #[test]
+    fn a_new_list_keeps_the_choice_where_it_can() {
+        let mut qualities = Qualities { chosen: Some(1), playing: Some(1), ..Qualities::default() };
+        qualities.renew(&[rung(0, 640, 360), rung(1, 1280, 720)]);
+        assert_eq!((qualities.chosen, qualities.playing), (Some(1), None));
+        qualities.renew(&[rung(0, 640, 360)]);
+        assert_eq!(qualities.chosen, None);
     }
 
     #[test]

@@ -20,7 +20,9 @@ pub(super) enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remedy {
     /// Load on after these milliseconds, or at once when the network comes back.
-    LoadOn { after_ms: u32 },
+    LoadOn {
+        after_ms: u32,
+    },
     /// Let hls.js set the decoder up anew.
     Recover,
     /// Ask the page for a fresh playback and load that.

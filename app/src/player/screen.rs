@@ -6,12 +6,19 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{HtmlElement, HtmlVideoElement};
 
 /// Where the picture is shown, and where it could be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Screen {
     pub(super) full: bool,
     pub(super) picture_in_picture: bool,
     pub(super) can_full: bool,
     pub(super) can_picture_in_picture: bool,
+}
+
+impl Default for Screen {
+    /// Until the browser is asked both are taken to work: a button that goes is rarer than one that comes and pushes the others aside.
+    fn default() -> Self {
+        Self { full: false, picture_in_picture: false, can_full: true, can_picture_in_picture: true }
+    }
 }
 
 impl Screen {

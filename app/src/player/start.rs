@@ -26,7 +26,7 @@ impl StartOptions {
                 "autoplay" => options.autoplay = on,
                 "muted" | "mute" => options.muted = on,
                 "loop" => options.looping = on,
-                "t" | "start" | "startTime" => options.at = clock::parse(value).unwrap_or(options.at),
+                "t" | "start" | "startTime" => options.at = clock::parse(value).map_or(options.at, f64::from),
                 _ => {}
             }
         }

@@ -1,12 +1,88 @@
 //! What the player knows, as plain values: where it stands, what it shows, and the arithmetic of seeking, sound and speed.
-//! No browser in here, so that all of it is tested on the host.
+//! No browser in here, so that all of it is tested on the host. No formatting of fractions either: it would cost the embed page
+//! a tenth of its size.
 
-use domain::video::PlaybackState;
+use domain::video::{Playback, PlaybackState};
 
-use super::clock;
+use super::{clock, quality::Qualities, screen::Screen};
 
 /// Speeds on offer.
 pub(super) const RATES: [f64; 7] = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0];
+
+/// Everything that can be shown.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub(super) playback: Playback,
+    pub(super) media: MediaFacts,
+    pub(super) timeline: Timeline,
+    pub(super) sound: Sound,
+    pub(super) rate: f64,
+    pub(super) qualities: Qualities,
+    pub(super) screen: Screen,
+    pub(super) trouble: Option<Trouble>,
+    /// The network failed; it is being tried again.
+    pub(super) waiting: bool,
+    /// The settings menu is open.
+    pub(super) menu: bool,
+    /// Nobody moves: the controls may go.
+    pub(super) idle: bool,
+    /// What was just done, in words: shown for a moment and read out.
+    pub(super) note: String,
+    /// Second under the pointer on the seek bar.
+    pub(super) pointed: Option<f64>,
+    /// The knob is being dragged.
+    pub(super) dragging: bool,
+}
+
+impl State {
+    /// Before anything is loaded.
+    pub(super) fn new(playback: Playback) -> Self {
+        Self {
+            media: MediaFacts::default(),
+            timeline: Timeline { duration: playback.duration_ms as f64 / 1000.0, ..Timeline::default() },
+            sound: Sound::default(),
+            rate: 1.0,
+            qualities: Qualities::default(),
+            screen: Screen::default(),
+            trouble: None,
+            waiting: false,
+            menu: false,
+            idle: false,
+            note: String::new(),
+            pointed: None,
+            dragging: false,
+            playback,
+        }
+    }
+
+    /// The page has news of the video.
+    pub(super) fn renew(&mut self, playback: &Playback) {
+        if playback.duration_ms > 0 && !self.media.attached {
+            self.timeline.duration = playback.duration_ms as f64 / 1000.0;
+        }
+        self.playback.clone_from(playback);
+    }
+
+    /// What is shown.
+    pub(super) fn phase(&self) -> Phase {
+        Phase::of(self.playback.state, self.media, self.trouble)
+    }
+
+    /// What lies over the picture.
+    pub(super) fn layer(&self) -> Layer {
+        Layer::of(self.phase(), self.media.started || self.media.wanted)
+    }
+
+    /// Where the knob is, in percent: at the pointer while it is dragged.
+    pub(super) fn knob(&self) -> f64 {
+        self.timeline.percent(self.pointed.filter(|_| self.dragging).unwrap_or(self.timeline.position))
+    }
+
+    /// Playing, or about to go on.
+    pub(super) fn plays(&self) -> bool {
+        matches!(self.phase(), Phase::Playing | Phase::Buffering)
+    }
+}
 
 /// Why there is nothing to see, where that is no state of the video itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,12 +170,29 @@ impl Phase {
     const fn of_media(media: MediaFacts) -> Self {
         match media {
             MediaFacts { ended: true, .. } => Self::Ended,
-            MediaFacts { started: true, loaded: false, wanted: true, .. } | MediaFacts { running: true, starved: true, started: true, .. } => {
-                Self::Buffering
-            }
+            MediaFacts { started: true, loaded: false, wanted: true, .. }
+            | MediaFacts { running: true, starved: true, started: true, .. } => Self::Buffering,
             MediaFacts { loaded: false, .. } | MediaFacts { running: true, starved: true, .. } => Self::Loading,
             MediaFacts { running: true, .. } => Self::Playing,
             _ => Self::Paused,
+        }
+    }
+
+    /// Heading and next step, where the state needs words.
+    pub(super) const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Processing => ("This video is being prepared", "It will be here as soon as it is ready; no need to reload."),
+            Self::Failed => ("This video could not be prepared", "Its owner can see why, and what to do about it."),
+            Self::Trouble(trouble) => trouble.words(),
+            _ => ("", ""),
+        }
+    }
+
+    /// What the button under those words says, where there is one.
+    pub(super) const fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Trouble(trouble) => trouble.remedy(),
+            _ => None,
         }
     }
 
@@ -125,6 +218,31 @@ impl Phase {
     }
 }
 
+/// What lies over the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    Clear,
+    Play,
+    Replay,
+    Spinner,
+    /// Words, with or without progress and a button.
+    Message,
+}
+
+impl Layer {
+    /// `touched`: somebody pressed play. What is loaded ahead of that needs no spinner.
+    const fn of(phase: Phase, touched: bool) -> Self {
+        match phase {
+            Phase::Idle => Self::Play,
+            Phase::Paused | Phase::Loading if !touched => Self::Play,
+            Phase::Loading | Phase::Buffering => Self::Spinner,
+            Phase::Playing | Phase::Paused => Self::Clear,
+            Phase::Ended => Self::Replay,
+            Phase::Processing | Phase::Failed | Phase::Trouble(_) => Self::Message,
+        }
+    }
+}
+
 /// Where the playhead is, and what is buffered.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Timeline {
@@ -138,12 +256,12 @@ pub(super) struct Timeline {
 impl Timeline {
     /// The second to seek to for `wish`, inside the video.
     pub(super) fn clamp(&self, wish: f64) -> f64 {
-        if wish.is_finite() { wish.clamp(0.0, self.duration.max(0.0)) } else { 0.0 }
+        if wish.is_finite() { within(wish, self.duration) } else { 0.0 }
     }
 
     /// A second as percent of the length.
     pub(super) fn percent(&self, second: f64) -> f64 {
-        if self.duration > 0.0 { (second / self.duration * 100.0).clamp(0.0, 100.0) } else { 0.0 }
+        if self.duration > 0.0 { within(second / self.duration * 100.0, 100.0) } else { 0.0 }
     }
 
     /// The end of the buffered range that the playhead is in, as percent.
@@ -189,7 +307,7 @@ impl Sound {
     /// Set by hand: a volume above zero is meant to be heard.
     pub(super) fn set(self, volume: f64) -> Self {
         // Hundredths: twenty steps of 0.05 must end at 1.
-        let volume = (volume.clamp(0.0, 1.0) * 100.0).round() / 100.0;
+        let volume = (within(volume, 1.0) * 100.0).round() / 100.0;
         Self { volume, muted: volume <= 0.0, muted_by_browser: false }
     }
 
@@ -213,16 +331,36 @@ impl Sound {
     }
 }
 
+/// From 0 to `most`. The standard `clamp` brings the formatting of fractions along, for its panic.
+pub(super) fn within(value: f64, most: f64) -> f64 {
+    if value < 0.0 { 0.0 } else { value.min(most.max(0.0)) }
+}
+
 /// The next speed up or down from `rate`.
 pub(super) fn stepped_rate(rate: f64, up: bool) -> f64 {
-    let next =
-        if up { RATES.iter().copied().find(|next| *next > rate + 0.01) } else { RATES.iter().rev().copied().find(|next| *next < rate - 0.01) };
+    let next = if up {
+        RATES.iter().copied().find(|next| *next > rate + 0.01)
+    } else {
+        RATES.iter().rev().copied().find(|next| *next < rate - 0.01)
+    };
     next.unwrap_or(rate)
 }
 
 /// As the menu names it.
 pub(super) fn rate_label(rate: f64) -> String {
-    if rate == 1.0 { "Normal".to_owned() } else { format!("{rate}×") }
+    let hundredths = (rate * 100.0).round() as u32;
+    match (hundredths / 100, hundredths % 100) {
+        (1, 0) => "Normal".to_owned(),
+        (whole, 0) => format!("{whole}×"),
+        (whole, rest) if rest % 10 == 0 => format!("{whole}.{}×", rest / 10),
+        (whole, rest) => format!("{whole}.{rest:02}×"),
+    }
+}
+
+/// A share as attributes take it, such as `41.25%`.
+pub(super) fn percent_text(percent: f64) -> String {
+    let hundredths = (percent * 100.0).round() as u32;
+    format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }
 
 #[cfg(test)]
@@ -267,6 +405,14 @@ mod tests {
     }
 
     #[test]
+    fn loading_ahead_of_play_keeps_the_big_button() {
+        assert_eq!(Layer::of(Phase::Loading, false), Layer::Play);
+        assert_eq!(Layer::of(Phase::Loading, true), Layer::Spinner);
+        assert_eq!(Layer::of(Phase::Paused, true), Layer::Clear);
+        assert_eq!(Layer::of(Phase::Trouble(Trouble::Gone), true), Layer::Message);
+    }
+
+    #[test]
     fn seeking_stays_inside_the_video() {
         let timeline = Timeline { position: 20.0, duration: 30.0, buffered: vec![(0.0, 10.0), (18.0, 27.0)] };
         assert_eq!(timeline.clamp(45.0), 30.0);
@@ -301,7 +447,8 @@ mod tests {
         assert_eq!(stepped_rate(1.0, false), 0.75);
         assert_eq!(stepped_rate(2.0, true), 2.0);
         assert_eq!(stepped_rate(0.5, false), 0.5);
-        assert_eq!(rate_label(1.0), "Normal");
-        assert_eq!(rate_label(1.25), "1.25×");
+        assert_eq!(RATES.map(rate_label), ["0.5×", "0.75×", "Normal", "1.25×", "1.5×", "1.75×", "2×"]);
+        assert_eq!(percent_text(41.254), "41.25%");
+        assert_eq!(percent_text(100.0), "100.00%");
     }
 }

@@ -1,69 +1,72 @@
-//! The player's state as signals, and the way to the engine. Controls read the one and send to the other; they never touch the
+//! The player's state as one signal, and the way to the engine. Controls read the one and send to the other; they never touch the
 //! video. Everything here is made on the server too; the engine alone is the browser's.
+//!
+//! One signal and few types of derived ones, on purpose: Leptos compiles its machinery anew for each type of signal and each
+//! closure in a view, and the embed page is to stay small. What changes is compared before it reaches the page anyway.
 
 use std::rc::Rc;
 
-use domain::video::Playback;
+use domain::video::{Playback, PlaybackState};
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 
 use super::{
     engine::Engine,
-    quality::Qualities,
     request::Request,
-    screen::Screen,
-    state::{MediaFacts, Phase, Sound, Timeline, Trouble},
+    state::{Phase, State},
 };
 
 /// All of it; cheap to copy into closures.
 #[derive(Clone, Copy)]
 pub(super) struct Store {
-    pub(super) playback: Signal<Playback>,
-    pub(super) phase: Memo<Phase>,
-    pub(super) media: RwSignal<MediaFacts>,
-    pub(super) timeline: RwSignal<Timeline>,
-    pub(super) sound: RwSignal<Sound>,
-    pub(super) rate: RwSignal<f64>,
-    pub(super) qualities: RwSignal<Qualities>,
-    pub(super) screen: RwSignal<Screen>,
-    pub(super) trouble: RwSignal<Option<Trouble>>,
-    /// The network failed; it is being tried again.
-    pub(super) waiting: RwSignal<bool>,
-    /// The settings menu is open.
-    pub(super) menu: RwSignal<bool>,
-    /// Nobody moves: the controls may go.
-    pub(super) idle: RwSignal<bool>,
-    /// What was just done, in words: shown for a moment and read out.
-    pub(super) note: RwSignal<String>,
+    state: RwSignal<State>,
     engine: StoredValue<Option<SendWrapper<Rc<Engine>>>>,
 }
 
 impl Store {
     /// As the server renders it and the browser takes it up.
-    pub(super) fn new(playback: Signal<Playback>, gone: Signal<bool>) -> Self {
-        let media = RwSignal::new(MediaFacts::default());
-        let trouble = RwSignal::new(None);
-        let phase = Memo::new(move |_| {
-            let trouble = if gone.get() { Some(Trouble::Gone) } else { trouble.get() };
-            Phase::of(playback.with(|playback| playback.state), media.get(), trouble)
-        });
-        let duration = playback.with_untracked(|playback| playback.duration_ms as f64 / 1000.0);
-        Self {
-            playback,
-            phase,
-            media,
-            timeline: RwSignal::new(Timeline { duration, ..Timeline::default() }),
-            sound: RwSignal::new(Sound::default()),
-            rate: RwSignal::new(1.0),
-            qualities: RwSignal::new(Qualities::default()),
-            screen: RwSignal::new(Screen::default()),
-            trouble,
-            waiting: RwSignal::new(false),
-            menu: RwSignal::new(false),
-            idle: RwSignal::new(false),
-            note: RwSignal::new(String::new()),
-            engine: StoredValue::new(None),
-        }
+    pub(super) fn new(playback: Playback) -> Self {
+        Self { state: RwSignal::new(State::new(playback)), engine: StoredValue::new(None) }
+    }
+
+    /// A text that follows the state.
+    pub(super) fn text(self, text: fn(&State) -> String) -> Signal<String> {
+        Signal::derive(move || self.state.with(text))
+    }
+
+    /// A yes or no that follows the state.
+    pub(super) fn flag(self, flag: fn(&State) -> bool) -> Signal<bool> {
+        Signal::derive(move || self.state.with(flag))
+    }
+
+    /// Anything that follows the state, told only when it changes.
+    pub(super) fn memo<T: PartialEq + Send + Sync + 'static>(self, value: fn(&State) -> T) -> Memo<T> {
+        Memo::new(move |_| self.state.with(value))
+    }
+
+    /// Whether this is the speed; followed.
+    pub(super) fn rate_is(self, rate: f64) -> bool {
+        self.state.with(|state| state.rate == rate)
+    }
+
+    /// The phase, told only when it changes.
+    pub(super) fn phase(self) -> Memo<Phase> {
+        self.memo(State::phase)
+    }
+
+    /// Reads the state as it is now.
+    pub(super) fn look<T>(self, look: impl FnOnce(&State) -> T) -> T {
+        self.state.with_untracked(look)
+    }
+
+    /// Changes the state.
+    pub(super) fn change(self, mut change: impl FnMut(&mut State)) {
+        self.change_dyn(&mut change);
+    }
+
+    fn change_dyn(self, change: &mut dyn FnMut(&mut State)) {
+        // The player may be gone by the time something that was under way comes back.
+        let _ = self.state.try_update(change);
     }
 
     /// Asks for something. Before the engine runs there is nobody to hear it.
@@ -71,6 +74,11 @@ impl Store {
         if let Some(engine) = self.engine() {
             engine.perform(request);
         }
+    }
+
+    /// What a button does: sends this.
+    pub(super) fn sends<E>(self, request: Request) -> impl Fn(E) + Clone + 'static {
+        move |_| self.send(request)
     }
 
     /// The engine, once the page is alive.
@@ -85,7 +93,6 @@ impl Store {
 
     /// Where to load from, where there is something to play.
     pub(super) fn url(self) -> Option<String> {
-        let playback = self.playback.get_untracked();
-        playback.url.filter(|_| playback.state == domain::video::PlaybackState::Playable)
+        self.look(|state| state.playback.url.clone().filter(|_| state.playback.state == PlaybackState::Playable))
     }
 }

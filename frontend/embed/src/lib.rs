@@ -1,22 +1,25 @@
 //! The browser's side of the watch and embed pages: takes the server-rendered player over and nothing else. It carries no router, no
 //! server function and no dashboard, and it sends no cookies, so that it works alike in anybody's frame.
 
+mod playback;
+
 use app::{
     player::{Player, StartOptions},
     watch::{PLAYBACK_ID, PLAYER_ID},
 };
-use domain::{ids::PlaybackId, video::Playback};
-use gloo_net::http::Request;
+use domain::video::Playback;
 use leptos::{mount::hydrate_from, prelude::*};
 use wasm_bindgen::{JsCast, prelude::wasm_bindgen};
-use web_sys::{HtmlElement, RequestCredentials};
+use web_sys::HtmlElement;
+
+use crate::playback::Fetched;
 
 /// Runs when the module is loaded. Where the page is not one of ours there is nothing to do.
 #[wasm_bindgen(start)]
 pub fn start() {
     let Some((container, playback)) = read_page() else { return };
     let options = StartOptions::from_query(&window().location().search().unwrap_or_default());
-    hydrate_from(container, move || page(playback, options)).forget();
+    hydrate_from(container, move || player(playback, options)).forget();
 }
 
 /// What the server left in the page.
@@ -24,18 +27,18 @@ fn read_page() -> Option<(HtmlElement, Playback)> {
     let document = document();
     let container = document.get_element_by_id(PLAYER_ID)?.dyn_into().ok()?;
     let json = document.get_element_by_id(PLAYBACK_ID)?.text_content()?;
-    Some((container, serde_json::from_str(&json).ok()?))
+    Some((container, playback::parse(&json)?))
 }
 
-fn page(playback: Playback, options: StartOptions) -> impl IntoView {
+fn player(playback: Playback, options: StartOptions) -> impl IntoView {
     let id = playback.playback_id.clone();
     let playback = RwSignal::new(playback);
     let gone = RwSignal::new(false);
     let renew = Callback::new(move |()| {
         let id = id.clone();
         leptos::task::spawn_local(async move {
-            match fetch(&id).await {
-                Fetched::Fresh(fresh) => playback.set(*fresh),
+            match playback::fetch(id.as_str()).await {
+                Fetched::Fresh(fresh) => playback.set(fresh),
                 Fetched::Gone => gone.set(true),
                 // The player asks again, or says that the link has run out.
                 Fetched::Nothing => {}
@@ -43,22 +46,4 @@ fn page(playback: Playback, options: StartOptions) -> impl IntoView {
         });
     });
     view! { <Player playback=playback renew=renew gone=gone start=options /> }
-}
-
-/// What came of asking.
-enum Fetched {
-    Fresh(Box<Playback>),
-    /// Private now, or deleted.
-    Gone,
-    Nothing,
-}
-
-async fn fetch(id: &PlaybackId) -> Fetched {
-    let request = Request::get(&format!("/api/v1/playback/{id}")).credentials(RequestCredentials::Omit);
-    let Ok(response) = request.send().await else { return Fetched::Nothing };
-    match response.status() {
-        404 | 410 => Fetched::Gone,
-        200 => response.json().await.map_or(Fetched::Nothing, |playback| Fetched::Fresh(Box::new(playback))),
-        _ => Fetched::Nothing,
-    }
 }

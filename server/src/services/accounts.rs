@@ -28,6 +28,9 @@ const PER_ACCOUNT: (u32, Duration) = (10, Duration::from_secs(30));
 /// Tries to sign in from one address, over all accounts.
 const PER_ADDRESS: (u32, Duration) = (60, Duration::from_secs(3));
 
+/// Entries after which the two counters above are swept.
+const TRIES_REMEMBERED: usize = 10_000;
+
 /// Accounts.
 #[derive(Debug, Clone)]
 pub struct Accounts {
@@ -131,6 +134,7 @@ impl Accounts {
             problem.retry_after_seconds = Some(wait.as_secs() + 1);
             Error::from(problem)
         };
+        self.forget_old_tries();
         self.per_address.check_key(&address).map_err(|until| too_many(until.wait_time_from(self.per_address.clock().now())))?;
         self.per_account
             .check_key(&(email.clone(), address))
@@ -144,6 +148,14 @@ impl Accounts {
                 self.passwords.verify(password.into(), None).await?;
                 Err(wrong_credentials().into())
             }
+        }
+    }
+
+    /// Lets go of who has not tried for long enough, once there are so many that it matters.
+    fn forget_old_tries(&self) {
+        if self.per_account.len() > TRIES_REMEMBERED || self.per_address.len() > TRIES_REMEMBERED {
+            self.per_account.retain_recent();
+            self.per_address.retain_recent();
         }
     }
 

@@ -245,7 +245,11 @@ pub async fn published(db: &impl ConnectionTrait, generation: GenerationId) -> R
     let rows = renditions::Entity::find().filter(renditions::Column::GenerationId.eq(generation.0)).all(db).await?;
     let read = |row: &renditions::Model| serde_json::from_str(&row.body).map_err(|error| Error::broken(format!("a rendition: {error}")));
     let mut published: Vec<Rendition> = rows.iter().map(read).collect::<Result<_>>()?;
-    published.sort_by_key(|rendition| std::cmp::Reverse(rendition.playlist.average_bandwidth()));
+    // The largest picture first, sound last.
+    published.sort_by_key(|rendition| match rendition.track {
+        Track::Video { width, height, .. } => (0, std::cmp::Reverse(u64::from(width) * u64::from(height))),
+        Track::Audio { .. } => (1, std::cmp::Reverse(0)),
+    });
     Ok(published)
 }
 

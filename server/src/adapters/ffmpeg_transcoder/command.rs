@@ -63,6 +63,12 @@ pub(super) fn arguments(engine: &Engine, file: &Path, facts: &SourceFacts, ladde
     arguments.0
 }
 
+/// Whether a rung is encoded with frames of its source that may stand for seconds.
+fn keeps_long_frames(video: &VideoPlan, facts: &SourceFacts) -> bool {
+    let kept = matches!(video, VideoPlan::Encode { frame_rate: None, .. });
+    kept && (facts.video.variable_frame_rate || facts.video.frame_rate.per_second() < 10.0)
+}
+
 #[derive(Debug, Default)]
 struct Arguments(Vec<OsString>);
 
@@ -87,8 +93,22 @@ impl Arguments {
                     // The source's own times: rounded to the grid of a frame rate, some would fall together.
                     self.add("-enc_time_base -1");
                 }
+                if keeps_long_frames(&rung.video, facts) {
+                    // Without reordering, times of storage are times of showing, and a gap stays where it is.
+                    self.add("-bf 0");
+                }
             }
         }
+        // Each frame lasts until the next; the muxer would otherwise move the first frame of a segment to where it thinks that
+        // the last one ended.
+        let last = if keeps_long_frames(&rung.video, facts) {
+            // A picture that stands until the end of the source stands until the end here.
+            format!("max(DURATION,{:.3}/TB-PTS)", facts.duration_ms as f64 / 1000.0)
+        } else {
+            "DURATION".to_owned()
+        };
+        self.add("-bsf:v");
+        self.0.push(format!("setts=pts=PTS:dts=DTS:duration='if(gt(NEXT_DTS,DTS),NEXT_DTS-DTS,{last})'").into());
         self.output(&rung.name);
     }
 
@@ -98,6 +118,7 @@ impl Arguments {
     fn output(&mut self, name: &str) {
         self.add("-map_metadata -1 -map_metadata:s -1 -map_chapters -1 -avoid_negative_ts disabled -max_muxing_queue_size 4096");
         self.add(&format!("-f hls -hls_time {SEGMENT_SECONDS} -hls_playlist_type vod -hls_segment_type fmp4"));
+        self.add("-hls_segment_options movflags=+skip_sidx");
         self.add(&format!("-hls_fmp4_init_filename {INIT} -hls_segment_filename {name}/%05d.m4s {name}/{PLAYLIST}"));
     }
 }

@@ -117,8 +117,8 @@ impl Engine {
     }
 
     /// A command that runs ffprobe on a source.
-    pub(super) fn ffprobe(&self, file: &Path, container: Container, wanted: &[&str]) -> Command {
-        let run = Run { input: Some(file), output: None, time: self.limits.probe_time, file_bytes: 0 };
+    pub(super) fn ffprobe(&self, file: &Path, container: Container, time: Duration, wanted: &[&str]) -> Command {
+        let run = Run { input: Some(file), output: None, time, file_bytes: 0 };
         let mut arguments: Vec<OsString> = vec!["-v".into(), "warning".into()];
         arguments.extend(probe::input_options(container, &self.limits));
         arguments.extend(wanted.iter().map(OsString::from));
@@ -128,7 +128,7 @@ impl Engine {
 
     /// Asks ffprobe what is in a source.
     pub(super) async fn look(&self, file: &Path, container: Container) -> Result<Probed, TranscodeError> {
-        let command = self.ffprobe(file, container, &["-show_streams", "-show_format", "-of", "json"]);
+        let command = self.ffprobe(file, container, self.limits.probe_time, &["-show_streams", "-show_format", "-of", "json"]);
         let mut answer = Vec::new();
         let finished = child::run(command, "ffprobe", self.limits.probe_time, |bytes| {
             if answer.len() + bytes.len() > LARGEST_ANSWER {

@@ -55,6 +55,9 @@ pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
     if says(&MACHINE) {
         return TranscodeError::Engine(detail);
     }
+    if said.contains("not on whitelist") {
+        return source(FailureCode::UnsupportedCodec, detail);
+    }
     if said.contains("exceeds specified max pixel count") || said.contains("Picture size") {
         return source(FailureCode::PictureTooLarge, detail);
     }
@@ -70,7 +73,8 @@ pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
 
 /// The end of a message, short enough for a log line.
 fn last_lines(text: &str) -> String {
-    let mut lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).rev().take(6).collect();
+    let mut lines: Vec<String> =
+        text.lines().filter(|line| !line.trim().is_empty()).rev().take(6).map(|line| line.chars().take(160).collect()).collect();
     lines.reverse();
     lines.join(" | ")
 }
@@ -101,6 +105,7 @@ mod tests {
         assert_eq!(verdict(11, ""), Some(FailureCode::Damaged));
         assert_eq!(verdict(1 << 8, "av_interleaved_write_frame(): No space left on device"), None);
         assert_eq!(verdict(1 << 8, "Unknown encoder 'libx264'"), None);
+        assert_eq!(verdict(1 << 8, "Codec (magicyuv) not on whitelist 'h264'"), Some(FailureCode::UnsupportedCodec));
         assert_eq!(verdict(1 << 8, "something new"), None);
     }
 }

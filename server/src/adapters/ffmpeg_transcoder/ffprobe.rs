@@ -54,6 +54,7 @@ pub(super) struct Stream {
     duration: Option<String>,
     start_time: Option<String>,
     sample_rate: Option<String>,
+    nb_frames: Option<String>,
     #[serde(default)]
     side_data_list: Vec<SideData>,
 }
@@ -93,6 +94,11 @@ impl Stream {
     /// Length as the container says.
     pub(super) fn declared_duration(&self) -> Option<Duration> {
         duration(self.duration.as_deref())
+    }
+
+    /// Number of frames as the container says.
+    pub(super) fn declared_frames(&self) -> Option<u64> {
+        self.nb_frames.as_deref()?.parse().ok()
     }
 
     /// Time of the first frame or sample, in seconds.

@@ -207,10 +207,12 @@ pub(super) async fn scan(
     audio: Option<u32>,
 ) -> Result<Scan, TranscodeError> {
     let wanted = ["-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,size,flags", "-of", "compact=p=0:nk=1"];
-    let command = engine.ffprobe(file, container, &wanted);
+    let size = tokio::fs::metadata(file).await.map_err(|error| failure::engine("the source cannot be read", error))?.len();
+    let time = engine.limits.scan_time(size);
+    let command = engine.ffprobe(file, container, time, &wanted);
     let mut scan = Scan { audio: audio.map(|_| Timeline::default()), ..Scan::default() };
     let (mut lines, mut packets) = (Lines::default(), 0_u64);
-    let finished = child::run(command, "ffprobe", engine.limits.probe_time, |bytes| {
+    let finished = child::run(command, "ffprobe", time, |bytes| {
         lines.feed(bytes, |line| {
             let Some(packet) = Packet::parse(line) else { return };
             packets += 1;

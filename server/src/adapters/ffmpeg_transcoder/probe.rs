@@ -31,20 +31,9 @@ pub(super) async fn probe(engine: &Engine, file: &Path) -> Result<SourceFacts, T
 /// Options that hold for every opening of a source, before its `-i`.
 pub(super) fn input_options(container: Container, limits: &Limits) -> Vec<OsString> {
     let max_pixels = limits.max_pixels.to_string();
-    let codecs = codecs::whitelist();
-    let words = [
-        "-f",
-        container.demuxer(),
-        "-format_whitelist",
-        container.demuxer(),
-        "-protocol_whitelist",
-        "file",
-        "-codec_whitelist",
-        &codecs,
-        "-max_pixels",
-        &max_pixels,
-    ];
-    words.into_iter().map(OsString::from).collect()
+    let demuxer = container.demuxer();
+    let words = ["-f", demuxer, "-format_whitelist", demuxer, "-protocol_whitelist", "file", "-max_pixels", &max_pixels];
+    words.into_iter().map(OsString::from).chain(codecs::whitelist_options().into_iter().map(OsString::from)).collect()
 }
 
 /// The streams that are used.
@@ -102,7 +91,8 @@ fn facts(container: Container, probed: &Probed, chosen: &Chosen<'_>, scan: &Scan
         container,
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         video: video_facts(chosen.video, scan),
-        audio: chosen.audio.map(|audio| AudioFacts {
+        // A track of sound without a single packet, which some screen recorders leave, is no sound.
+        audio: chosen.audio.filter(|_| scan.audio.as_ref().is_some_and(|sound| sound.frames() > 0)).map(|audio| AudioFacts {
             stream_index: audio.index,
             codec: audio.codec_name.clone(),
             profile: audio.profile.clone(),
@@ -126,6 +116,11 @@ fn check_end(container: Container, probed: &Probed, chosen: &Chosen<'_>, scan: &
     };
     let declared_us = declared.map_or(0, |declared| i64::try_from(declared.as_micros()).unwrap_or(i64::MAX));
     let missing_us = declared_us - found_us;
+    // AVI's length follows from what is there; the number of frames is what the header remembers.
+    let frames = chosen.video.declared_frames().filter(|_| container == Container::Avi).unwrap_or(0);
+    if frames > scan.video.frames() + frames / 50 + 12 {
+        return Err(source(FailureCode::Truncated, format!("{} of {frames} frames are there", scan.video.frames())));
+    }
     // A transport stream is cut anywhere by nature, and its length is an estimate.
     let clearly_short = container != Container::MpegTs && missing_us > 500_000.max(declared_us / 50);
     if clearly_short || scan.cut_off {
@@ -213,7 +208,7 @@ mod tests {
         assert_eq!(chosen(&[PICTURE, SPATIAL].join(",")), Err(FailureCode::UnsupportedCodec));
         let foreign = PICTURE.replace("h264", "magicyuv");
         assert_eq!(chosen(&foreign), Err(FailureCode::UnsupportedCodec));
-        assert_eq!(chosen(&PICTURE.replace("640", "64000")), Err(FailureCode::PictureTooLarge));
+        assert_eq!(chosen(&PICTURE.replace("640", "640000")), Err(FailureCode::PictureTooLarge));
         assert_eq!(chosen(&PICTURE.replace("640", "0")), Err(FailureCode::Damaged));
     }
 

@@ -154,4 +154,47 @@ mod tests {
         assert!(line.starts_with("/usr/bin/prlimit --as=1000 "), "{line}");
         assert!(line.ends_with("file:/data/a.mp4"), "{line}");
     }
+
+    #[tokio::test]
+    async fn what_runs_inside_sees_nothing_of_the_machine() {
+        let Some(bubblewrap) = find_program(Path::new("bwrap")).await else { return };
+        let prlimit = find_program(Path::new("prlimit")).await.expect("util-linux is there");
+        let sandbox = Sandbox { bubblewrap: Some(bubblewrap), prlimit };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("a file");
+            path
+        };
+        let (input, secret) = (file("input", "mine"), file("secret", "canary"));
+        let output = folder.path().join("out");
+        std::fs::create_dir(&output).expect("a folder");
+        let script = format!(
+            "cat /in/source; cat {secret}; cat /etc/passwd; env; cut -d: -f1 /proc/net/dev | tail -n +3; ls -d /proc/[0-9]* | wc -l; \
+             echo x > /in/source; echo x > /usr/x; echo x > {secret}; echo well > /out/result",
+            secret = secret.display()
+        );
+        let confined = Confined {
+            program: Path::new("/usr/bin/sh"),
+            input: Some(&input),
+            output: Some(&output),
+            memory_bytes: 1 << 30,
+            cpu_time: Duration::from_secs(10),
+            file_bytes: 1 << 20,
+        };
+        let run = sandbox.command(&confined, ["-c", &script]).output().await.expect("bubblewrap starts");
+        let complaints = String::from_utf8_lossy(&run.stderr);
+        if complaints.contains("bwrap:") {
+            // No namespaces on this machine: `doctor` says so, and there is nothing to test.
+            return;
+        }
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(said.starts_with("mine"), "{said}{complaints}");
+        for leaked in ["canary", "root:", "HOME", "CARGO", "eth"] {
+            assert!(!said.contains(leaked), "{leaked}: {said}");
+        }
+        assert_eq!(std::fs::read_to_string(&secret).expect("a file"), "canary");
+        assert_eq!(std::fs::read_to_string(&input).expect("a file"), "mine");
+        assert_eq!(std::fs::read_to_string(output.join("result")).expect("a result"), "well\n");
+    }
 }

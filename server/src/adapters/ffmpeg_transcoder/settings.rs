@@ -38,7 +38,7 @@ pub struct Limits {
     pub max_duration: Duration,
     /// Address space of one program.
     pub memory_bytes: u64,
-    /// Time for looking at a file, for each look.
+    /// Time for one look at a file; reading a large one through may take longer, by its size.
     pub probe_time: Duration,
     /// Time for an encode: this …
     pub encode_time_base: Duration,
@@ -57,7 +57,7 @@ impl Default for Limits {
             max_pixels: 7680 * 4320,
             max_duration: Duration::from_secs(12 * 3600),
             memory_bytes: 6 * 1024 * 1024 * 1024,
-            probe_time: Duration::from_secs(300),
+            probe_time: Duration::from_secs(60),
             encode_time_base: Duration::from_secs(300),
             encode_time_factor: 30,
             threads: std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(16).clamp(1, 16)),
@@ -66,7 +66,15 @@ impl Default for Limits {
     }
 }
 
+/// Slowest disk that a file is read through from without giving up, in bytes per second.
+const SLOWEST_DISK: u64 = 16 * 1024 * 1024;
+
 impl Limits {
+    /// Time on the clock for reading a file of this size from end to end.
+    pub(super) fn scan_time(&self, bytes: u64) -> Duration {
+        self.probe_time + Duration::from_secs(bytes / SLOWEST_DISK)
+    }
+
     /// Time on the clock for encoding a video of this length.
     pub(super) fn encode_time(&self, duration: Duration) -> Duration {
         self.encode_time_base + duration.saturating_mul(self.encode_time_factor)
