@@ -60,6 +60,11 @@ enum UserCommand {
         /// E-mail address to sign in with.
         email: String,
     },
+    /// Sets a new password, from standard input or a prompt, and ends the account's sessions.
+    Password {
+        /// E-mail address of the account.
+        email: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,6 +122,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let accounts = Accounts::new(compose::open_database(&settings).await?, settings.registration);
             let account = accounts.add(&email, &password).await.map_err(Problem::from)?;
             writeln!(std::io::stderr(), "Added {}.", account.email)?;
+        }
+        Command::User(UserCommand::Password { email }) => {
+            let password = read_password()?;
+            let accounts = Accounts::new(compose::open_database(&settings).await?, settings.registration);
+            let account = accounts.set_password(&email, &password).await.map_err(Problem::from)?;
+            writeln!(std::io::stderr(), "Changed the password of {}.", account.email)?;
         }
         Command::Key(KeyCommand::Add { email, name }) => {
             let database = compose::open_database(&settings).await?;

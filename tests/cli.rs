@@ -51,6 +51,11 @@ fn an_operator_adds_a_user_and_a_key() {
     let short = with_input(millrace(&folder).args(["user", "add", "bob@example.com"]), "short\n");
     assert!(!short.status.success() && text(&short.stderr).contains("at least 8"));
 
+    let changed = with_input(millrace(&folder).args(["user", "password", "ada@example.com"]), "another password\n");
+    assert!(changed.status.success(), "{}", text(&changed.stderr));
+    let nobody = with_input(millrace(&folder).args(["user", "password", "eve@example.com"]), "another password\n");
+    assert!(!nobody.status.success() && text(&nobody.stderr).contains("eve@example.com"));
+
     let key = millrace(&folder).args(["key", "add", "ada@example.com", "--name", "laptop"]).output().expect("it runs");
     let secret = text(&key.stdout);
     assert!(key.status.success() && secret.starts_with("mr_") && secret.ends_with('\n') && secret.lines().count() == 1, "{secret}");

@@ -1,7 +1,7 @@
 //! The player: one component for the video page, the watch page and the embed. It knows no router and no server function: the page
 //! gives it a [`Playback`] and a way to ask for a fresh one.
 //!
-//! How it is cut: `state`, `quality`, `keys`, `recovery` and `clock` are plain values, tested on the host; `store` holds them as
+//! How it is cut: `state`, `phase`, `quality`, `keys`, `recovery` and `clock` are plain values, tested on the host; `store` holds them as
 //! signals; `engine` with `observe` and `perform` is the browser's side, over `hls`; `controls`, `seek_bar`, `menu` and `overlay` show the
 //! store and send a `Request`. A control never touches the video.
 
@@ -16,6 +16,7 @@ mod menu;
 mod observe;
 mod overlay;
 mod perform;
+mod phase;
 mod preferences;
 mod quality;
 mod recovery;
@@ -42,8 +43,8 @@ use web_sys::{Element, Event, HtmlElement};
 use self::{
     engine::Engine,
     keys::Focus,
+    phase::{Phase, Trouble},
     request::Request,
-    state::{Phase, Trouble},
     store::Store,
 };
 pub use self::{script::HLS_SCRIPT, start::StartOptions};
@@ -116,6 +117,13 @@ fn run(store: Store, group: NodeRef<html::Div>, playback: Signal<Playback>, gone
     });
     Effect::new(move |_| {
         let (news, gone) = (playback.get(), gone.get());
+        if store.look(|state| state.playback.playback_id != news.playback_id) {
+            // The page went on to another video.
+            if let Some(engine) = store.engine() {
+                engine.forget();
+            }
+            store.change(|state| state.begin_anew(&news));
+        }
         store.change(|state| {
             state.renew(&news);
             if gone {

@@ -83,6 +83,10 @@ const CLOSEST_STEP: f64 = 0.8;
 /// Most frames per second that are made or copied, with room for 60 measured as 60.02.
 const MOST_FRAMES_PER_SECOND: f64 = 60.5;
 
+/// Fewest frames per second that are copied. Below, one frame more or less at the cut of a segment is a matter of seconds, and
+/// encoding costs next to nothing.
+const FEWEST_FRAMES_PER_SECOND: f64 = 5.0;
+
 /// Longest distance between key frames that is copied. Segments can only be cut there. x264's habit of a key frame every 250
 /// frames makes 10.4 s at 24 frames per second, and most screen recordings and exports keep to it: a lower limit would
 /// re-encode the ordinary case for the sake of shorter segments. The classic HLS target of 10 s shows that players live with it.
@@ -140,8 +144,7 @@ pub fn is_passthrough(facts: &SourceFacts) -> bool {
         && (2..=LARGEST_SHORT_SIDE).contains(&short_side)
         && long_side <= LARGEST_LONG_SIDE
         && !video.variable_frame_rate
-        && rate > 0.0
-        && rate <= MOST_FRAMES_PER_SECOND
+        && (FEWEST_FRAMES_PER_SECOND..=MOST_FRAMES_PER_SECOND).contains(&rate)
         && !video.open_gop
         && video.longest_gop_ms <= LONGEST_GOP_MS
         // An unknown bit rate is not a low one.
@@ -304,7 +307,8 @@ mod tests {
 
     #[test]
     fn whatever_a_browser_may_refuse_is_encoded() {
-        let changes: [(&str, fn(&mut SourceFacts)); 20] = [
+        type Change = fn(&mut SourceFacts);
+        let changes: [(&str, Change); 21] = [
             ("container", |facts| facts.container = Container::MpegTs),
             ("codec", |facts| facts.video.codec = "hevc".into()),
             ("profile", |facts| facts.video.profile = Some("High 10".into())),
@@ -321,6 +325,7 @@ mod tests {
             ("wide", |facts| facts.video.coded_width = 2560),
             ("variable", |facts| facts.video.variable_frame_rate = true),
             ("fast", |facts| facts.video.frame_rate.numerator = 120),
+            ("slow", |facts| facts.video.frame_rate.numerator = 1),
             ("open", |facts| facts.video.open_gop = true),
             ("long", |facts| facts.video.longest_gop_ms = 20_000),
             ("heavy", |facts| facts.video.bit_rate = Some(50_000_000)),
@@ -335,7 +340,8 @@ mod tests {
 
     #[test]
     fn sound_is_copied_only_where_every_browser_plays_it() {
-        let changes: [(fn(&mut AudioFacts), u32); 6] = [
+        type Change = fn(&mut AudioFacts);
+        let changes: [(Change, u32); 6] = [
             (|audio| audio.codec = "mp3".into(), 2),
             (|audio| audio.profile = Some("HE-AAC".into()), 2),
             (|audio| audio.channels = 6, 2),

@@ -1,6 +1,6 @@
 //! A question before something cannot be undone. A real `<dialog>`: focus stays in it, Escape closes it.
 
-use leptos::{html, prelude::*};
+use leptos::{ev::MouseEvent, html, prelude::*};
 
 /// A button and the dialog it opens. Opens by script, and by the button's own `command` where there is none.
 #[component]
@@ -25,7 +25,9 @@ pub fn Confirm(
     children: Children,
 ) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
-    let open = move |_| {
+    let open = move |event: MouseEvent| {
+        // So that the button's `command` does not open it a second time.
+        event.prevent_default();
         if let Some(dialog) = dialog.get_untracked().filter(|dialog| !dialog.open()) {
             drop(dialog.show_modal());
         }

@@ -1,7 +1,9 @@
 //! Under the picture: the title and how to change it, where the video stands, and what can be done about a failure.
 
 use domain::video::{Stage, Video};
-use leptos::{form::ActionForm, html, prelude::*};
+use leptos::{ev::KeyboardEvent, form::ActionForm, html, prelude::*};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 use super::steps::{Steps, steps_of};
 use crate::{
@@ -29,6 +31,8 @@ pub fn VideoHead(
     let local = Memo::new(move |_| uploader.percent_of(id));
     let chips = Memo::new(move |_| video.with(|video| chips_of(video, local.get())));
     let steps = Memo::new(move |_| video.with(|video| steps_of(video, local.get())));
+    let clock = expect_context::<Clock>();
+    let elsewhere = Memo::new(move |_| clock.alive() && local.get().is_none() && video.with(|video| video.stage == Stage::Uploading));
     let under_way = Memo::new(move |_| video.with(|video| video.stage != Stage::Ready));
     view! {
         <div class="video-head">
@@ -37,6 +41,9 @@ pub fn VideoHead(
         </div>
         <p class="meta"><Chips chips/><span>"Uploaded "<Moment at_ms=created_at_ms/></span></p>
         <Show when=move || under_way.get()><Steps steps/></Show>
+        <Show when=move || elsewhere.get()>
+            <p class="small muted">"Its file is being sent from another tab or device. If that was closed, delete this video and upload the file again."</p>
+        </Show>
         <Failed video/>
     }
 }
@@ -63,6 +70,14 @@ fn Rename(video: RwSignal<Video>) -> impl IntoView {
             announcer.say("Title saved", false);
         }
     });
+    let on_key = move |event: KeyboardEvent| {
+        if let (Some(details), "Escape") = (details.get_untracked(), event.key().as_str()) {
+            details.set_open(false);
+            if let Ok(Some(summary)) = details.query_selector("summary") {
+                drop(summary.unchecked_into::<HtmlElement>().focus());
+            }
+        }
+    };
     let on_toggle = move |_| {
         if let (Some(details), Some(input)) = (details.get_untracked(), input.get_untracked()) {
             if details.open() {
@@ -77,7 +92,7 @@ fn Rename(video: RwSignal<Video>) -> impl IntoView {
         <h1 class="video-title">{title}</h1>
         <details class="rename" node_ref=details open=refused on:toggle=on_toggle>
             <summary class="button"><Icon glyph=Glyph::Pencil/>"Rename"</summary>
-            <ActionForm action=action attr:class="rename-form">
+            <ActionForm action=action attr:class="rename-form" on:keydown=on_key>
                 <input type="hidden" name="id" value=id/>
                 <input
                     node_ref=input

@@ -2,7 +2,7 @@
 
 use domain::{
     upload::bytes_in_words,
-    video::{RenditionFacts, Video, Visibility},
+    video::{RenditionFacts, Stage, Video, Visibility},
 };
 use leptos::{form::ActionForm, prelude::*};
 
@@ -108,13 +108,15 @@ fn attribute(text: &str) -> String {
 #[component]
 fn Renditions(video: RwSignal<Video>) -> impl IntoView {
     let renditions = Memo::new(move |_| video.with(|video| video.renditions.clone()));
+    let failed = Memo::new(move |_| video.with(|video| video.stage == Stage::Failed));
     view! {
         <section class="panel">
             <h2>"Renditions"</h2>
             {move || {
                 let renditions = renditions.get();
                 if renditions.is_empty() {
-                    return view! { <p class="small muted">"None yet. They appear here when they are published, all at once."</p> }.into_any();
+                    let text = if failed.get() { "None were made." } else { "None yet. They appear here when they are published, all at once." };
+                    return view! { <p class="small muted">{text}</p> }.into_any();
                 }
                 view! { <ul class="rungs num">{renditions.into_iter().map(rendition).collect_view()}</ul> }.into_any()
             }}
@@ -165,8 +167,6 @@ pub fn source_facts(video: &Video) -> Vec<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
-    use domain::video::Stage;
-
     use super::*;
     use crate::components::chips::tests::video;
 

@@ -5,9 +5,10 @@ use leptos::prelude::*;
 use super::{
     icons::{self, icon},
     menu::settings,
+    phase::Phase,
     request::Request,
     seek_bar::seek_bar,
-    state::{Phase, State},
+    state::State,
     store::Store,
 };
 

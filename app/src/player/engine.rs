@@ -13,12 +13,12 @@ use web_sys::{HtmlElement, HtmlVideoElement};
 use super::{
     hls::{Hls, HlsEvent},
     observe::Listeners,
+    phase::{MediaFacts, Trouble},
     preferences,
     recovery::{Fault, Recovery, Remedy},
     screen::Screen,
     script,
     start::StartOptions,
-    state::{MediaFacts, Trouble},
     store::Store,
     timer::Timer,
 };
@@ -132,6 +132,14 @@ impl Engine {
         self.close();
         self.url.take();
         self.observe();
+    }
+
+    /// Begins anew for another video.
+    pub(super) fn forget(&self) {
+        self.stop();
+        self.recovery.take();
+        self.at.set(0.0);
+        self.started.set(false);
     }
 
     /// The network is back: no need to wait for the timer.

@@ -7,13 +7,7 @@ use leptos::prelude::*;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Event, EventTarget, TimeRanges};
 
-use super::{
-    engine::Engine,
-    recovery::Fault,
-    request::Request,
-    screen::Screen,
-    state::{MediaFacts, Timeline},
-};
+use super::{engine::Engine, phase::MediaFacts, recovery::Fault, request::Request, screen::Screen, state::Timeline};
 
 const OF_VIDEO: [&str; 20] = [
     "loadedmetadata",

@@ -6,8 +6,8 @@ use leptos::prelude::*;
 
 use super::{
     icons::{self, icon, still},
+    phase::{Layer, Phase},
     request::Request,
-    state::{Layer, Phase},
     store::Store,
 };
 

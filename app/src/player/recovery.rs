@@ -1,7 +1,7 @@
 //! What to do about a fault: one ladder of remedies, each tried a few times and then given up in words.
 //! Playing on for a while makes the ladder whole again.
 
-use super::state::Trouble;
+use super::phase::Trouble;
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

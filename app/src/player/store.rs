@@ -10,11 +10,7 @@ use domain::video::{Playback, PlaybackState};
 use leptos::prelude::*;
 use send_wrapper::SendWrapper;
 
-use super::{
-    engine::Engine,
-    request::Request,
-    state::{Phase, State},
-};
+use super::{engine::Engine, phase::Phase, request::Request, state::State};
 
 /// All of it; cheap to copy into closures.
 #[derive(Clone, Copy)]

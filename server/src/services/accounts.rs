@@ -189,6 +189,21 @@ impl Accounts {
         if !self.passwords.verify(current.into(), Some(row.password_hash)).await? {
             return Err(Problem::invalid("The current password is wrong.").into());
         }
+        self.replace_password(user, new, Some(keep_session)).await
+    }
+
+    /// Sets a password without asking for the old one and ends every session of the account: for the operator's command line.
+    ///
+    /// # Errors
+    /// There is no such account, or the password cannot be used.
+    pub async fn set_password(&self, email: &str, new: &str) -> Result<Account> {
+        check_new_password(new)?;
+        let account = self.by_email(email).await?;
+        self.replace_password(account.id, new, None).await?;
+        Ok(account)
+    }
+
+    async fn replace_password(&self, user: UserId, new: &str, keep_session: Option<&str>) -> Result<()> {
         let password_hash = self.passwords.hash(new.into()).await?;
         let transaction = begin_write(&self.db).await?;
         users::Entity::update_many()
@@ -198,7 +213,7 @@ impl Accounts {
             .await?;
         sessions::Entity::delete_many()
             .filter(sessions::Column::UserId.eq(user.0))
-            .filter(sessions::Column::IdHash.ne(sessions::hash_id(keep_session)))
+            .filter(sessions::Column::IdHash.is_not_in(keep_session.map(sessions::hash_id)))
             .exec(&transaction)
             .await?;
         transaction.commit().await?;

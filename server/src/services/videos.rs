@@ -228,7 +228,7 @@ pub async fn advance(db: &impl ConnectionTrait, video: VideoId, next: Stage, cha
     let mut update = videos::Entity::update_many()
         .col_expr(videos::Column::Stage, Expr::value(next.as_str()))
         .col_expr(videos::Column::Status, Expr::value(next.status().as_str()))
-        .col_expr(videos::Column::Progress, Expr::value(0))
+        .col_expr(videos::Column::Progress, Expr::value(if next == Stage::Ready { 100 } else { 0 }))
         .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()));
     for (column, value) in changes {
         update = update.col_expr(*column, value.clone());

@@ -4,6 +4,7 @@ mod access;
 mod app;
 mod queue;
 mod store_contract;
+mod transcoder;
 mod uploads;
 mod accounts;
 mod processing;

@@ -103,7 +103,8 @@ impl Arguments {
         // the last one ended.
         let last = if keeps_long_frames(&rung.video, facts) {
             // A picture that stands until the end of the source stands until the end here.
-            format!("max(DURATION,{:.3}/TB-PTS)", facts.duration_ms as f64 / 1000.0)
+            let end = format!("{:.3}/TB", facts.duration_ms as f64 / 1000.0);
+            format!("if(gt({end},PTS),{end}-PTS,DURATION)")
         } else {
             "DURATION".to_owned()
         };

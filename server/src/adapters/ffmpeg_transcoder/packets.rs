@@ -21,6 +21,7 @@ pub(super) struct Timeline {
     frames: u64,
     bytes: u64,
     first_us: Option<i64>,
+    last_us: Option<i64>,
     end_us: Option<i64>,
 }
 
@@ -48,8 +49,21 @@ impl Timeline {
         self.frames += 1;
         self.bytes = self.bytes.saturating_add(packet.bytes);
         self.first_us = Some(self.first_us.map_or(packet.time_us, |first| first.min(packet.time_us)));
+        self.last_us = Some(self.last_us.map_or(packet.time_us, |last| last.max(packet.time_us)));
         let end = packet.time_us.saturating_add(packet.duration_us);
         self.end_us = Some(self.end_us.map_or(end, |last| last.max(end)));
+    }
+
+    /// Gives the last frame a length where its container knows none: what the header leaves for it, if that is plausible, or
+    /// the mean of the others.
+    pub(super) fn settle_end(&mut self, declared: Option<Duration>) {
+        let (Some(first), Some(last)) = (self.first_us, self.last_us) else { return };
+        if self.end_us() > last {
+            return;
+        }
+        let mean = if self.frames > 1 { (last - first) / i64::try_from(self.frames - 1).unwrap_or(i64::MAX) } else { 40_000 };
+        let declared = declared.and_then(|declared| i64::try_from(declared.as_micros()).ok()).map(|length| first.saturating_add(length));
+        self.end_us = declared.filter(|end| (last..=last + mean).contains(end)).or(Some(last + mean));
     }
 
     /// Time of the first frame.
@@ -274,6 +288,19 @@ mod tests {
         // Open: a frame stored behind the second key frame is shown before it.
         assert!(scan_of(&["0|0.0|-0.04|0.04|9|K_", "0|0.12|0.0|0.04|9|K_", "0|0.08|0.04|0.04|1|__"]).open_gop);
         assert!(scan_of(&["0|-0.04|-0.04|0.04|9|KD", "0|0.0|0.0|0.04|1|__"]).open_gop);
+    }
+
+    #[test]
+    fn a_last_frame_of_unknown_length_gets_a_plausible_one() {
+        let settled = |declared: Option<u64>| {
+            let mut scan = scan_of(&["0|0.0|0.0|N/A|9|K_", "0|3.0|3.0|N/A|1|__", "0|6.0|6.0|N/A|1|__"]);
+            scan.video.settle_end(declared.map(Duration::from_secs));
+            scan.video.length_us()
+        };
+        assert_eq!([None, Some(7), Some(60)].map(settled), [9_000_000, 7_000_000, 9_000_000]);
+        let mut known = scan_of(&["0|0.0|0.0|0.5|9|K_"]);
+        known.video.settle_end(Some(Duration::from_secs(60)));
+        assert_eq!(known.video.length_us(), 500_000);
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(super) async fn probe(engine: &Engine, file: &Path) -> Result<SourceFacts, T
     let container = super::structure::identify(file).await?;
     let probed = engine.look(file, container).await?;
     let chosen = choose(&probed, &engine.limits)?;
-    let scan = packets::scan(engine, file, container, chosen.video.index, chosen.audio.map(|audio| audio.index)).await?;
+    let mut scan = packets::scan(engine, file, container, chosen.video.index, chosen.audio.map(|audio| audio.index)).await?;
+    scan.video.settle_end(chosen.video.declared_duration());
     facts(container, &probed, &chosen, &scan, &engine.limits)
 }
 

@@ -36,7 +36,7 @@ async fn foreign_samples_become_eight_bit_four_two_zero() {
         "-c:v libx264 -preset ultrafast -pix_fmt yuv420p10le",
         "-c:v libx264 -preset ultrafast -pix_fmt yuvj420p",
         "-c:v libx264rgb -preset ultrafast",
-        "-c:v libx264 -preset ultrafast -pix_fmt yuv422p -flags +ildct+ilme -x264-params tff=1",
+        "-vf setfield=tff -c:v libx264 -preset ultrafast -pix_fmt yuv422p -flags +ildct+ilme",
     ];
     for form in forms {
         let outcome = bench.transcode(&bench.make(&format!("{PICTURE} {form}"), "a.mkv")).await.expect("it works");

@@ -101,6 +101,21 @@ async fn three_frames_in_two_hours_stay_three_frames() {
 }
 
 #[tokio::test]
+async fn a_slow_and_even_slide_show_keeps_its_length() {
+    let bench = Bench::new().await;
+    // Reordered frames of three seconds, the last of which is shorter.
+    let file = bench.make(
+        "-f lavfi -i testsrc2=s=64x36:r=1:d=4 -vf settb=1/1000,setpts=N*3/TB -fps_mode passthrough -enc_time_base 1/1000 -c:v libx264 \
+         -pix_fmt yuv420p",
+        "slow.mp4",
+    );
+    let outcome = bench.transcode(&file).await.expect("it works");
+    outcome.check();
+    assert_eq!(outcome.facts.duration_ms, 10_000);
+    assert_eq!(outcome.key_frames("36p").1, 4);
+}
+
+#[tokio::test]
 async fn a_slow_slide_show_with_bursts_keeps_its_own_times() {
     let bench = Bench::new().await;
     let file = bench.make(
