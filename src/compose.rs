@@ -1,5 +1,4 @@
-//! From settings to a running product: opens the database, chooses the adapters, builds the services. The only place that names
-//! adapters.
+//! From settings to a running product: opens the database and chooses the adapters. The only place that names them.
 
 use std::{os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -10,26 +9,11 @@ use server::{
         fs_store::FsStore,
         origin_cdn::OriginCdn,
     },
+    assembly::{Ports, assemble},
     config::{Sandbox, Settings},
     db,
     http::AppState,
-    ports::{
-        blob_store::{BlobError, BlobStore},
-        cdn::Cdn,
-        job_queue::JobQueue,
-        transcoder::{TranscodeError, Transcoder},
-    },
-    services::{
-        accounts::Accounts,
-        api_keys::ApiKeys,
-        changes::Changes,
-        jobs::Jobs,
-        playback::Playbacks,
-        removals::Removals,
-        transcodes::Transcodes,
-        uploads::{UploadLimits, Uploads},
-        videos::Videos,
-    },
+    ports::{blob_store::BlobError, transcoder::TranscodeError},
     worker::Worker,
 };
 use tokio::sync::watch;
@@ -93,35 +77,15 @@ pub(crate) async fn compose(settings: Settings, shutdown: watch::Receiver<bool>)
     let data_folder = |source| StartError::DataFolder { path: settings.data_dir.clone(), source };
     let key = signing_key::load_or_create(&settings.data_dir).map_err(data_folder)?;
 
-    let store: Arc<dyn BlobStore> = Arc::new(FsStore::open(settings.data_dir.join("store")).await?);
-    let queue: Arc<dyn JobQueue> = Arc::new(DbQueue::default());
-    let cdn: Arc<dyn Cdn> = Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone()));
-    let transcoder: Arc<dyn Transcoder> = Arc::new(FfmpegTranscoder::new(ffmpeg_settings(&settings), Arc::clone(&store)));
+    let store = Arc::new(FsStore::open(settings.data_dir.join("store")).await?);
     tracing::info!(store = %store, "store opened");
-
-    let changes = Changes::default();
-    let removals = Removals::new(database.clone(), Arc::clone(&store));
-    let videos = Videos::new(database.clone(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone());
-    let limits = UploadLimits { max_size: settings.upload.max_size_bytes, unfinished_days: settings.upload.unfinished_days };
-    let uploads = Uploads::new(database.clone(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), limits);
-    let jobs = Jobs::new(database.clone(), format!("{}-{}", std::process::id(), rand::random::<u32>()));
-    let transcodes =
-        Transcodes::new(database.clone(), Arc::clone(&store), transcoder, jobs.clone(), removals.clone(), changes.clone());
-    let lifetime = settings.playback.link_lifetime_minutes * 60;
-    let playback = Playbacks::new(database.clone(), Arc::clone(&cdn), key, settings.public_url.clone(), lifetime);
-    let worker = Worker { queue, jobs, transcodes, removals, uploads: uploads.clone(), slots: settings.transcode.jobs };
-    let state = AppState {
-        accounts: Accounts::new(database.clone(), settings.registration),
-        api_keys: ApiKeys::new(database.clone()),
-        videos,
-        uploads,
-        playback,
-        changes,
-        settings: Arc::new(settings),
+    let ports = Ports {
+        queue: Arc::new(DbQueue::default()),
+        transcoder: Arc::new(FfmpegTranscoder::new(ffmpeg_settings(&settings), store.clone())),
+        cdn: Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone())),
         store,
-        cdn,
-        shutdown,
     };
+    let (state, worker) = assemble(settings, &database, ports, key, shutdown);
     Ok(Product { state, worker, database })
 }
 

@@ -172,11 +172,10 @@ fn audio_plan(container: Container, audio: &AudioFacts) -> AudioPlan {
 
 /// The frame rate to convert to, where the source's own frames cannot stay as they are.
 fn frame_rate(video: &VideoFacts) -> Option<FrameRate> {
-    /// What cameras and screens are set to.
-    const USUAL: [(u32, u32); 12] =
-        [(10, 1), (12, 1), (15, 1), (20, 1), (24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (48, 1), (50, 1), (60_000, 1001)];
+    /// What cameras and screens are set to; large numbers are in 1001 seconds.
+    const USUAL: [u32; 12] = [10, 12, 15, 20, 24_000, 24, 25, 30_000, 30, 48, 50, 60_000];
     let rate = video.frame_rate.per_second();
-    let exact = |(numerator, denominator)| FrameRate { numerator, denominator };
+    let exact = |numerator| FrameRate { numerator, denominator: if numerator > 1000 { 1001 } else { 1 } };
     if video.variable_frame_rate {
         // A slide show keeps its few frames: filling the gaps would let a file of three frames become hours of work.
         return (rate >= 10.0).then(|| {

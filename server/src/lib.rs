@@ -3,6 +3,7 @@
 //! chooses the adapters.
 
 pub mod adapters;
+pub mod assembly;
 pub mod clock;
 pub mod config;
 pub mod db;

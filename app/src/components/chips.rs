@@ -68,7 +68,7 @@ pub fn Chips(
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use domain::{
         ids::PlaybackId,
         video::{FailureCode, Visibility},
@@ -77,7 +77,7 @@ pub mod tests {
     use super::*;
 
     /// A video for tests: the `n`th, in this stage.
-    pub fn video(n: u8, stage: Stage) -> Video {
+    pub(crate) fn video(n: u8, stage: Stage) -> Video {
         Video {
             id: format!("018f4c3e-7b1a-7000-8000-0000000000{n:02}").parse().expect("an id"),
             playback_id: PlaybackId::from_random([n; 16]),

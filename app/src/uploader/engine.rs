@@ -13,8 +13,9 @@ use send_wrapper::SendWrapper;
 use web_sys::{File, FileList, XmlHttpRequest};
 
 use super::{
-    item::{ItemKey, SendError},
+    item::ItemKey,
     queue::{Queue, Step},
+    refusal::SendError,
     requests,
     send_part::{PartRequest, read_part},
 };

@@ -5,9 +5,8 @@ use domain::{
     ids::{UploadId, VideoId},
     upload::UploadTicket,
 };
-use serde::Deserialize;
 
-use super::{backoff, parts::Parts, speed::Speed};
+use super::{backoff, parts::Parts, refusal::SendError, speed::Speed};
 
 /// Tells the files of one tab apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,53 +38,6 @@ pub enum Trouble {
     SignedOut,
     /// The server said this, and may say otherwise later.
     Refused(String),
-}
-
-/// What a server answered that did not do what was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Refusal {
-    /// The HTTP status.
-    #[serde(default)]
-    pub status: u16,
-    /// What a program acts on; a proxy's answer has none.
-    #[serde(default)]
-    pub code: Option<Code>,
-    /// What a person reads.
-    #[serde(default)]
-    pub detail: String,
-    /// Seconds after which a new try makes sense.
-    #[serde(default)]
-    pub retry_after_seconds: Option<u64>,
-    /// The parts that the server lacks.
-    #[serde(default)]
-    pub missing: Vec<u32>,
-}
-
-impl Refusal {
-    /// Whether the same request can end differently later. A proxy's answer without a code can, unless it is about the request itself.
-    fn passes(&self) -> bool {
-        matches!(self.status, 401 | 408 | 425 | 429 | 500..=599) || matches!(self.code, Some(Code::ChecksumMismatch | Code::PartsMissing))
-    }
-
-    /// The refusal as a problem to show.
-    fn into_problem(self) -> Problem {
-        let detail = if self.detail.is_empty() { format!("The server refused the file (status {}).", self.status) } else { self.detail };
-        Problem::new(self.code.unwrap_or(Code::Internal), detail)
-    }
-}
-
-/// Why a request did not end well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SendError {
-    /// We stopped it ourselves.
-    Aborted,
-    /// No answer came.
-    Network,
-    /// The browser cannot read the file any more.
-    Unreadable,
-    /// The server refused.
-    Refused(Refusal),
 }
 
 /// One file on its way.
@@ -299,6 +251,7 @@ mod tests {
     use domain::upload::{PART_SIZE, PartPlan};
 
     use super::*;
+    use crate::uploader::refusal::Refusal;
 
     fn sending(parts: u64) -> Item {
         let size = PART_SIZE * parts;

@@ -1,6 +1,6 @@
 //! The uploader. It lives above the router, so uploads go on while the user moves between pages.
 //!
-//! Plain structs decide and are tested on the host ([`backoff`], [`speed`], [`parts`], [`item`], [`queue`], [`words`]); thin glue
+//! Plain structs decide and are tested on the host ([`backoff`], [`speed`], [`parts`], [`refusal`], [`item`], [`queue`], [`words`]); thin glue
 //! does what they say in the browser ([`engine`], [`requests`], [`send_part`]); components show it ([`tray`], [`drop_overlay`]).
 
 pub mod backoff;
@@ -9,6 +9,7 @@ pub mod engine;
 pub mod item;
 pub mod parts;
 pub mod queue;
+pub mod refusal;
 pub mod requests;
 pub mod send_part;
 pub mod speed;

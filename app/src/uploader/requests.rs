@@ -7,7 +7,7 @@ use domain::{
 use gloo_net::http::{Request, Response};
 use gloo_timers::future::TimeoutFuture;
 
-use super::item::{Refusal, SendError};
+use super::refusal::{Refusal, SendError};
 
 const UPLOADS: &str = "/api/v1/uploads";
 

@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{File, ProgressEvent, XmlHttpRequest};
 
-use super::{item::SendError, requests::refusal};
+use super::{refusal::SendError, requests::refusal};
 
 /// A request on which nothing moved for this long is dead, whatever the browser believes (after sleep it believes for minutes).
 const STALL_MS: f64 = 60_000.0;

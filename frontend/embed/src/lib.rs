@@ -1,5 +1,5 @@
 //! The browser's side of the watch and embed pages: takes the server-rendered player over and nothing else. It carries no router, no
-//! server function and no dashboard, and it sends no cookies, so that it works alike in anybody's frame.
+//! server function and no dashboard; in a frame of somebody else's page it sends no cookies, so that it works alike in all of them.
 
 mod playback;
 

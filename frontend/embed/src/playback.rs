@@ -32,10 +32,12 @@ pub(crate) fn parse(json: &str) -> Option<Playback> {
     read(&JSON::parse(json).ok()?)
 }
 
-/// Asks the server, without cookies.
+/// Asks the server: from the watch page with the viewer's cookie, so that owners go on watching what is private; from a frame in
+/// somebody else's page without.
 pub(crate) async fn fetch(id: &str) -> Fetched {
+    let on_watch_page = window().location().pathname().is_ok_and(|path| path.starts_with("/watch/"));
     let init = RequestInit::new();
-    init.set_credentials(RequestCredentials::Omit);
+    init.set_credentials(if on_watch_page { RequestCredentials::SameOrigin } else { RequestCredentials::Omit });
     let request = window().fetch_with_str_and_init(&format!("/api/v1/playback/{id}"), &init);
     let Ok(Ok(response)) = JsFuture::from(request).await.map(JsCast::dyn_into::<Response>) else { return Fetched::Nothing };
     match response.status() {

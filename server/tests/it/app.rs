@@ -16,21 +16,10 @@ use server::{
         fs_store::FsStore,
         origin_cdn::OriginCdn,
     },
+    assembly::{Ports, assemble},
     config::Settings,
     db,
     http::{AppState, api_routes, public_routes, session},
-    ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
-    services::{
-        accounts::Accounts,
-        api_keys::ApiKeys,
-        changes::Changes,
-        jobs::Jobs,
-        playback::Playbacks,
-        removals::Removals,
-        transcodes::Transcodes,
-        uploads::{UploadLimits, Uploads},
-        videos::Videos,
-    },
     worker::Worker,
 };
 use tempfile::TempDir;
@@ -94,10 +83,8 @@ impl App {
         let variables: Vec<_> = variables.into_iter().collect();
         let settings = Settings::from_layers(None, &variables).expect("valid settings");
         let db = db::open(&settings.database.url, &settings.data_dir, 4).await.expect("a database");
-        let store: Arc<dyn BlobStore> = Arc::new(FsStore::open(settings.data_dir.join("store")).await.expect("a store"));
-        let queue: Arc<dyn JobQueue> = Arc::new(DbQueue::default());
+        let store = Arc::new(FsStore::open(settings.data_dir.join("store")).await.expect("a store"));
         let key: Vec<u8> = b"a key for tests".to_vec();
-        let cdn: Arc<dyn Cdn> = Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone().into()));
         let ffmpeg = FfmpegSettings {
             ffmpeg: settings.transcode.ffmpeg.clone(),
             ffprobe: settings.transcode.ffprobe.clone(),
@@ -105,30 +92,15 @@ impl App {
             sandbox: SandboxMode::Auto,
             limits: Limits::default(),
         };
-        let transcoder: Arc<dyn Transcoder> = Arc::new(FfmpegTranscoder::new(ffmpeg, Arc::clone(&store)));
-        let changes = Changes::default();
-        let removals = Removals::new(db.clone(), Arc::clone(&store));
-        let videos = Videos::new(db.clone(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone());
-        let limits = UploadLimits { max_size: settings.upload.max_size_bytes, unfinished_days: settings.upload.unfinished_days };
-        let uploads = Uploads::new(db.clone(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), limits);
-        let jobs = Jobs::new(db.clone(), "test".to_owned());
-        let transcodes = Transcodes::new(db.clone(), Arc::clone(&store), transcoder, jobs.clone(), removals.clone(), changes.clone());
-        let playback = Playbacks::new(db.clone(), Arc::clone(&cdn), key.into(), settings.public_url.clone(), 3600);
-        let worker = Worker { queue, jobs, transcodes, removals, uploads: uploads.clone(), slots: 2 };
+        let ports = Ports {
+            queue: Arc::new(DbQueue::default()),
+            transcoder: Arc::new(FfmpegTranscoder::new(ffmpeg, store.clone())),
+            cdn: Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone().into())),
+            store,
+        };
         let (shutdown, down) = watch::channel(false);
         let sessions = session::layer(db.clone(), &settings);
-        let state = AppState {
-            accounts: Accounts::new(db.clone(), settings.registration),
-            api_keys: ApiKeys::new(db.clone()),
-            videos,
-            uploads,
-            playback,
-            changes,
-            settings: Arc::new(settings),
-            store,
-            cdn,
-            shutdown: down,
-        };
+        let (state, worker) = assemble(settings, &db, ports, key.into(), down);
         let router = api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state.clone());
         Self { folder, state, db, router, shutdown, worker: Some(worker) }
     }

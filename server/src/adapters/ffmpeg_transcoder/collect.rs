@@ -87,9 +87,11 @@ async fn read_playlist(folder: &Path) -> Result<MediaPlaylist, TranscodeError> {
         let duration_us = (f64::from(segment.duration) * 1e6).round().max(1.0) as u64;
         segments.push(Segment { file: segment.uri, duration_us, bytes: size });
     }
-    if segments.is_empty() {
+    let Some(last) = segments.last_mut() else {
         return Err(source(FailureCode::Damaged, format!("{} came out empty", name_of(folder))));
-    }
+    };
+    // ffmpeg takes the last frame to be as long as the first.
+    last.duration_us = media_file::duration_us(&folder.join(INIT), &folder.join(&last.file)).await?.max(1);
     Ok(MediaPlaylist { init: INIT.to_owned(), segments })
 }
 

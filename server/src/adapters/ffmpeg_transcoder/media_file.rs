@@ -28,26 +28,57 @@ pub(super) async fn codec(init: &Path) -> Result<String, TranscodeError> {
     }
 }
 
-/// The shortest distance between two frames, as a rate. Only asked where frames have no common distance.
-pub(super) async fn largest_frame_rate(folder: &Path, playlist: &MediaPlaylist) -> Result<Option<FrameRate>, TranscodeError> {
-    let init = read(&folder.join(&playlist.init)).await?;
-    let Some(timescale) = find::<Moov>(&init).and_then(|moov| moov.trak.first().map(|track| track.mdia.mdhd.timescale)) else {
-        return Ok(None);
-    };
-    let mut shortest: Option<u32> = None;
-    for segment in &playlist.segments {
-        let bytes = read(&folder.join(&segment.file)).await?;
-        let Some(moof) = find::<Moof>(&bytes) else { continue };
+/// What the samples of one segment say of themselves, in units of the track's timescale.
+#[derive(Debug, Default)]
+struct Samples {
+    length: u64,
+    shortest: Option<u32>,
+}
+
+impl Samples {
+    async fn read(segment: &Path) -> Result<Self, TranscodeError> {
+        let bytes = read(segment).await?;
+        let moof: Moof = find(&bytes).ok_or_else(|| engine("a segment cannot be read", "no moof box"))?;
+        let mut samples = Self::default();
         for track in &moof.traf {
             let usual = track.tfhd.default_sample_duration;
             for run in &track.trun {
-                let durations = match &run.samples {
-                    TrunSamples::Explicit(samples) => samples.iter().filter_map(|sample| sample.duration.or(usual)).min(),
-                    TrunSamples::Inherited { .. } => usual,
-                };
-                shortest = durations.into_iter().chain(shortest).filter(|duration| *duration > 0).min();
+                match &run.samples {
+                    TrunSamples::Explicit(entries) => {
+                        entries.iter().filter_map(|entry| entry.duration.or(usual)).for_each(|each| samples.add(each, 1));
+                    }
+                    TrunSamples::Inherited { count, .. } => samples.add(usual.unwrap_or(0), *count),
+                }
             }
         }
+        Ok(samples)
+    }
+
+    fn add(&mut self, duration: u32, count: u32) {
+        self.length += u64::from(duration) * u64::from(count);
+        self.shortest = self.shortest.into_iter().chain([duration]).filter(|each| *each > 0).min();
+    }
+}
+
+async fn timescale(init: &Path) -> Result<u32, TranscodeError> {
+    let bytes = read(init).await?;
+    let moov: Moov = find(&bytes).ok_or_else(|| engine("an init segment cannot be read", "no moov box"))?;
+    Ok(moov.trak.first().map_or(1, |track| track.mdia.mdhd.timescale).max(1))
+}
+
+/// Length of a segment in microseconds, by its samples.
+pub(super) async fn duration_us(init: &Path, segment: &Path) -> Result<u64, TranscodeError> {
+    let timescale = u64::from(timescale(init).await?);
+    Ok((Samples::read(segment).await?.length.saturating_mul(1_000_000) + timescale / 2) / timescale)
+}
+
+/// The shortest distance between two frames, as a rate. Only asked where frames have no common distance.
+pub(super) async fn largest_frame_rate(folder: &Path, playlist: &MediaPlaylist) -> Result<Option<FrameRate>, TranscodeError> {
+    let timescale = timescale(&folder.join(&playlist.init)).await?;
+    let mut shortest: Option<u32> = None;
+    for segment in &playlist.segments {
+        let samples = Samples::read(&folder.join(&segment.file)).await?;
+        shortest = samples.shortest.into_iter().chain(shortest).min();
     }
     Ok(shortest.map(|duration| FrameRate { numerator: timescale, denominator: duration }))
 }

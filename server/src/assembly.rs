@@ -1,0 +1,75 @@
+//! Puts the services together over whatever adapters were chosen. The binary and the tests both build on this, so that what is tested is
+//! what runs.
+
+use std::sync::Arc;
+
+use sea_orm::DatabaseConnection;
+use secrecy::SecretSlice;
+use tokio::sync::watch;
+
+use crate::{
+    config::Settings,
+    http::AppState,
+    ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
+    services::{
+        accounts::Accounts,
+        api_keys::ApiKeys,
+        changes::Changes,
+        jobs::Jobs,
+        playback::Playbacks,
+        removals::Removals,
+        transcodes::Transcodes,
+        uploads::{UploadLimits, Uploads},
+        videos::Videos,
+    },
+    worker::Worker,
+};
+
+/// The adapters that were chosen.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Where bytes live.
+    pub store: Arc<dyn BlobStore>,
+    /// How workers hear of jobs.
+    pub queue: Arc<dyn JobQueue>,
+    /// What makes renditions.
+    pub transcoder: Arc<dyn Transcoder>,
+    /// Who delivers.
+    pub cdn: Arc<dyn Cdn>,
+}
+
+/// What handlers reach, and what works off jobs. `grant_key` signs grants.
+pub fn assemble(
+    settings: Settings,
+    database: &DatabaseConnection,
+    ports: Ports,
+    grant_key: SecretSlice<u8>,
+    shutdown: watch::Receiver<bool>,
+) -> (AppState, Worker) {
+    let Ports { store, queue, transcoder, cdn } = ports;
+    let db = || database.clone();
+    let changes = Changes::default();
+    let removals = Removals::new(db(), Arc::clone(&store));
+    let videos = Videos::new(db(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone());
+    let limits = UploadLimits { max_size: settings.upload.max_size_bytes, unfinished_days: settings.upload.unfinished_days };
+    let uploads = Uploads::new(db(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), limits);
+    let jobs = Jobs::new(db(), format!("{}-{:08x}", std::process::id(), rand::random::<u32>()));
+    let transcodes = Transcodes::new(db(), Arc::clone(&store), transcoder, jobs.clone(), removals.clone(), changes.clone());
+    let lifetime = settings.playback.link_lifetime_minutes * 60;
+    let playback = Playbacks::new(db(), Arc::clone(&cdn), grant_key, settings.public_url.clone(), lifetime);
+    let worker = Worker { queue, jobs, transcodes, removals, uploads: uploads.clone(), slots: settings.transcode.jobs };
+    let accounts = Accounts::new(db(), settings.registration);
+    let state = AppState {
+        accounts,
+        api_keys: ApiKeys::new(db()),
+        videos,
+        uploads,
+        playback,
+        changes,
+        settings: Arc::new(settings),
+        store,
+        cdn,
+        shutdown,
+    };
+    (state, worker)
+}
