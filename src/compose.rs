@@ -105,7 +105,14 @@ pub(crate) fn ffmpeg_settings(settings: &Settings) -> FfmpegSettings {
             max_pixels: transcode.max_pixels,
             max_duration: Duration::from_secs(transcode.max_duration_minutes * 60),
             memory_bytes: transcode.memory_mib * 1024 * 1024,
+            threads: threads_per_job(transcode.jobs),
             ..Limits::default()
         },
     }
+}
+
+/// The cores, shared among the videos worked on at once.
+fn threads_per_job(jobs: usize) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    u32::try_from(cores / jobs.max(1)).unwrap_or(16).clamp(1, 16)
 }

@@ -64,7 +64,8 @@ fn scratch(settings: &Settings) -> Check {
     let mut check = folder("scratch folder", &settings.transcode.scratch_dir, "transcode.scratch_dir");
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
     if check.ok && device(&settings.transcode.scratch_dir) != device(&settings.data_dir) {
-        check.advice = Some("It lies on another disk than the data folder, so finished files are copied, not moved. One disk is faster.".into());
+        check.advice =
+            Some("It lies on another disk than the data folder, so finished files are copied, not moved. One disk is faster.".into());
     }
     check
 }

@@ -133,9 +133,11 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
 fn static_files(root: &Path) -> Router<ServeState> {
     let cached = |value: &'static str| SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static(value));
     let folder = |name: &str| ServeDir::new(root.join(name)).precompressed_br();
-    let mut router = Router::new()
-        .nest_service("/pkg", tower::ServiceBuilder::new().layer(cached("no-cache")).service(folder("pkg")))
-        .nest_service("/vendor", tower::ServiceBuilder::new().layer(cached("public, max-age=31536000, immutable")).service(folder("vendor")));
+    let mut router =
+        Router::new().nest_service("/pkg", tower::ServiceBuilder::new().layer(cached("no-cache")).service(folder("pkg"))).nest_service(
+            "/vendor",
+            tower::ServiceBuilder::new().layer(cached("public, max-age=31536000, immutable")).service(folder("vendor")),
+        );
     for file in ["favicon.svg", "manifest.webmanifest", "robots.txt"] {
         router = router.route_service(&format!("/{file}"), ServeFile::new(root.join(file)));
     }

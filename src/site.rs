@@ -20,20 +20,14 @@ pub(crate) struct Site {
 /// A sentence that says where it was looked for.
 pub(crate) fn find(bind: std::net::SocketAddr) -> Result<Site, String> {
     let beside = std::env::current_exe().ok().and_then(|binary| binary.parent().map(Path::to_path_buf));
-    let folders: Vec<PathBuf> = beside
-        .iter()
-        .flat_map(|folder| [folder.join("site"), folder.join("../site")])
-        .chain([PathBuf::from("target/site")])
-        .collect();
+    let folders: Vec<PathBuf> =
+        beside.iter().flat_map(|folder| [folder.join("site"), folder.join("../site")]).chain([PathBuf::from("target/site")]).collect();
     let root = folders.iter().find(|folder| folder.join("pkg").is_dir());
     let Some(root) = root.and_then(|root| root.canonicalize().ok()) else {
         let looked: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
         return Err(format!("there is no site folder with the pages' files; looked for {}. `make build` makes it.", looked.join(", ")));
     };
-    let file = beside
-        .iter()
-        .flat_map(|folder| [folder.join("Leptos.toml"), folder.join("../../Leptos.toml")])
-        .find(|file| file.is_file());
+    let file = beside.iter().flat_map(|folder| [folder.join("Leptos.toml"), folder.join("../../Leptos.toml")]).find(|file| file.is_file());
     let mut options = match file {
         Some(file) => {
             let file = file.to_string_lossy();

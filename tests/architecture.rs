@@ -88,7 +88,11 @@ fn every_file_says_what_it_is_for_and_none_is_too_long() {
             let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
             assert!(lines <= LONGEST_FILE, "{} has {lines} lines", path.display());
             let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            assert!(!["utils", "util", "helpers", "common", "types", "manager", "misc"].contains(&name), "{} hides what is in it", path.display());
+            assert!(
+                !["utils", "util", "helpers", "common", "types", "manager", "misc"].contains(&name),
+                "{} hides what is in it",
+                path.display()
+            );
         }
     }
 }

@@ -129,7 +129,6 @@ pub fn is_passthrough(facts: &SourceFacts) -> bool {
     let rate = video.frame_rate.per_second();
     let profile = matches!(video.profile.as_deref(), Some("Constrained Baseline" | "Baseline" | "Main" | "High"));
     let most_bits = max_bitrate(video.coded_width, video.coded_height, rate) as f64 * COPY_BITRATE_FACTOR;
-
     matches!(facts.container, Container::Mp4 | Container::Mov | Container::Matroska)
         && video.codec == "h264"
         && profile
@@ -180,20 +179,16 @@ fn frame_rate(video: &VideoFacts) -> Option<FrameRate> {
         // A slide show keeps its few frames: filling the gaps would let a file of three frames become hours of work.
         return (rate >= 10.0).then(|| {
             let usual = USUAL.into_iter().map(exact).find(|usual| usual.per_second() >= rate * 0.98);
-            usual.unwrap_or(FrameRate { numerator: 60, denominator: 1 })
+            usual.unwrap_or(exact(60))
         });
     }
     if rate <= MOST_FRAMES_PER_SECOND {
         return None;
     }
-    // Every second, third … frame, so that motion stays even.
-    let keep_one_in = (rate / MOST_FRAMES_PER_SECOND).ceil();
-    let denominator = f64::from(video.frame_rate.denominator) * keep_one_in;
-    let sixty = FrameRate { numerator: 60, denominator: 1 };
-    if denominator > f64::from(u32::MAX) {
-        return Some(sixty);
-    }
-    Some(FrameRate { numerator: video.frame_rate.numerator, denominator: denominator as u32 })
+    // Every second, third … frame, so that motion stays even. A fraction too large to write is beyond any real rate.
+    let keep_one_in = (rate / MOST_FRAMES_PER_SECOND).ceil() as u32;
+    let denominator = video.frame_rate.denominator.checked_mul(keep_one_in);
+    Some(denominator.map_or(exact(60), |denominator| FrameRate { numerator: video.frame_rate.numerator, denominator }))
 }
 
 /// The largest even size of the picture's shape with at most this short side, which neither upscales nor leaves 1920 samples.

@@ -185,10 +185,9 @@ impl Settings {
     /// # Errors
     /// The first setting that cannot be used, named.
     pub fn from_layers(file: Option<(&Path, &str)>, variables: &[(String, String)]) -> Result<Self, ConfigError> {
-        let mut table: Table = DEFAULTS.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
-            path: "config.default.toml".into(),
-            message: error.to_string(),
-        })?;
+        let mut table: Table = DEFAULTS
+            .parse()
+            .map_err(|error: toml::de::Error| ConfigError::Syntax { path: "config.default.toml".into(), message: error.to_string() })?;
         if let Some((path, text)) = file {
             let over = text.parse::<Table>().map_err(|error| ConfigError::Syntax { path: path.into(), message: error.to_string() })?;
             overlay(&mut table, over, "", &format!("in {}", path.display()))?;

@@ -57,9 +57,7 @@ impl From<Error> for Problem {
 fn blob_problem(error: BlobError) -> Problem {
     match error {
         BlobError::NotFound => Problem::not_found(),
-        BlobError::ChecksumMismatch => {
-            Problem::new(Code::ChecksumMismatch, "The part's bytes differ from its checksum. Send it again.")
-        }
+        BlobError::ChecksumMismatch => Problem::new(Code::ChecksumMismatch, "The part's bytes differ from its checksum. Send it again."),
         BlobError::SizeMismatch => Problem::new(Code::PartSizeMismatch, "The body has not the length it should have."),
         BlobError::PartsMissing(missing) => {
             let mut problem = Problem::new(Code::PartsMissing, format!("{} parts of the file have not arrived yet.", missing.len()));
@@ -68,7 +66,9 @@ fn blob_problem(error: BlobError) -> Problem {
         }
         BlobError::RangeNotSatisfiable(size) => Problem::invalid(format!("The range starts behind the end, at {size} bytes.")),
         BlobError::BodyInterrupted(_) => Problem::invalid("The connection broke before the whole body had arrived. Send it again."),
-        BlobError::Full => Problem::new(Code::StorageFull, "This server has no space left. Nothing of your upload is lost; try again later."),
+        BlobError::Full => {
+            Problem::new(Code::StorageFull, "This server has no space left. Nothing of your upload is lost; try again later.")
+        }
         BlobError::Unavailable(error) => {
             tracing::error!(error = %error, "the store failed");
             Problem::internal()

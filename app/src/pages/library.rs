@@ -179,7 +179,7 @@ fn DropHint() -> impl IntoView {
             <Icon glyph=Glyph::Upload/>
             <span>
                 <b>"Drop videos here or choose files"</b>
-                <span class="small muted">"They play as soon as they are up. You can leave this page; uploads go on."</span>
+                <span class="small muted">"Each one gets ready by itself. You can go to other pages meanwhile; uploads go on."</span>
             </span>
         </button>
         <ScriptNeeded/>

@@ -45,10 +45,7 @@ impl OriginCdn {
 impl Cdn for OriginCdn {
     fn sign(&self, generation: GenerationId, expires_at: u64) -> SignedPrefix {
         let signature = URL_SAFE_NO_PAD.encode(self.mac(generation, expires_at).finalize().into_bytes());
-        SignedPrefix {
-            base: format!("{}{MEDIA_PATH}{generation}/", self.public_url),
-            query: format!("e={expires_at}&s={signature}"),
-        }
+        SignedPrefix { base: format!("{}{MEDIA_PATH}{generation}/", self.public_url), query: format!("e={expires_at}&s={signature}") }
     }
 
     fn verify(&self, generation: &str, file: &str, query: &str, now: u64) -> Option<StorageKey> {

@@ -95,8 +95,15 @@ pub async fn status(State(state): State<AppState>, viewer: Viewer, QueryString(w
 pub async fn stream(State(state): State<AppState>, viewer: Viewer, QueryString(which): QueryString<Which>) -> Result<Json<StreamAnswer>> {
     let stream = state.playback.stream(viewer.user, which.id()?).await?;
     let expires_at = i64::try_from(stream.expires_at).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    let expires_at = expires_at.and_then(|time| time.format(&Rfc3339).ok()).ok_or_else(|| Error::broken("an expiry beyond the calendar"))?;
-    Ok(Json(StreamAnswer { video_id: stream.video, url: stream.url, expires_at, embed_url: stream.embed_url, poster_url: stream.poster_url }))
+    let expires_at =
+        expires_at.and_then(|time| time.format(&Rfc3339).ok()).ok_or_else(|| Error::broken("an expiry beyond the calendar"))?;
+    Ok(Json(StreamAnswer {
+        video_id: stream.video,
+        url: stream.url,
+        expires_at,
+        embed_url: stream.embed_url,
+        poster_url: stream.poster_url,
+    }))
 }
 
 /// `POST /api/upload`: `multipart/form-data` with `file` and, before or after it, `title`.

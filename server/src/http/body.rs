@@ -37,9 +37,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryString<T>
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Query(value) = Query::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Refusal(Problem::invalid(rejection.body_text())))?;
+        let Query(value) =
+            Query::from_request_parts(parts, state).await.map_err(|rejection| Refusal(Problem::invalid(rejection.body_text())))?;
         Ok(Self(value))
     }
 }

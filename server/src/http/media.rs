@@ -33,8 +33,11 @@ pub async fn media(
     // Objects never change, so their name is their validator.
     let etag = format!("\"{generation}/{file}\"");
     let asked = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if asked(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)) {
-        return (StatusCode::NOT_MODIFIED, CORS, [(header::ETAG, etag), (header::CACHE_CONTROL, key.cache_control().to_owned())]).into_response();
+    if asked(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag))
+    {
+        return (StatusCode::NOT_MODIFIED, CORS, [(header::ETAG, etag), (header::CACHE_CONTROL, key.cache_control().to_owned())])
+            .into_response();
     }
     let may_range = asked(header::IF_RANGE).is_none_or(|tag| tag == etag);
     let range = asked(header::RANGE).filter(|_| may_range);

@@ -3,17 +3,14 @@
 use std::collections::HashMap;
 
 use domain::ids::UserId;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter,
-    sea_query::OnConflict,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::OnConflict};
+pub use tower_sessions::Session;
 use tower_sessions::{
     Expiry, SessionManagerLayer, SessionStore,
     cookie::SameSite,
     session::{Id, Record},
     session_store,
 };
-pub use tower_sessions::Session;
 
 use crate::{clock::now_ms, config::Settings, db::entity::sessions, error::Result};
 

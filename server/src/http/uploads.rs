@@ -45,7 +45,8 @@ pub async fn put_part(
 ) -> Result<Json<PartReceipt>> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let crc32c = text(CHECKSUM_HEADER).filter(|text| text.len() == 8).and_then(|text| u32::from_str_radix(text, 16).ok());
-    let crc32c = crc32c.ok_or_else(|| Problem::invalid(format!("Send the part's CRC32C as eight hexadecimal digits in {CHECKSUM_HEADER}.")))?;
+    let crc32c =
+        crc32c.ok_or_else(|| Problem::invalid(format!("Send the part's CRC32C as eight hexadecimal digits in {CHECKSUM_HEADER}.")))?;
     let length = text(header::CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
     Ok(Json(state.uploads.put_part(viewer.user, upload, number, crc32c, length, stream(body)).await?))
 }

@@ -71,7 +71,11 @@ pub struct BlobRead {
 
 impl Debug for BlobRead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BlobRead").field("size", &self.size).field("offset", &self.offset).field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("BlobRead")
+            .field("size", &self.size)
+            .field("offset", &self.offset)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use domain::{
     ids::UserId,
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
-use sea_orm::{ActiveValue::Set, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, ColumnTrait, SqlErr, sea_query::Expr};
+use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, SqlErr, sea_query::Expr};
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -6,7 +6,8 @@ use domain::{
     job::{JobState, LEASE_MS, retry_delay_ms},
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, SimpleExpr},
 };
 use uuid::Uuid;
@@ -82,9 +83,8 @@ impl Jobs {
         loop {
             let now = now_ms();
             let waiting = Condition::all().add(jobs::Column::State.eq(JobState::Queued.as_str())).add(jobs::Column::RunAfterMs.lte(now));
-            let silent = Condition::all()
-                .add(jobs::Column::State.eq(JobState::Running.as_str()))
-                .add(jobs::Column::LeaseExpiresAtMs.lt(now));
+            let silent =
+                Condition::all().add(jobs::Column::State.eq(JobState::Running.as_str())).add(jobs::Column::LeaseExpiresAtMs.lt(now));
             let next = jobs::Entity::find()
                 .filter(Condition::any().add(waiting).add(silent))
                 .order_by_asc(jobs::Column::RunAfterMs)

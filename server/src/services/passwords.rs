@@ -54,9 +54,7 @@ impl Passwords {
     pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| NOBODY.to_owned());
-        let matches = self
-            .run(move || argon2().verify_password(password.expose_secret().as_bytes(), stored.as_str()).is_ok())
-            .await?;
+        let matches = self.run(move || argon2().verify_password(password.expose_secret().as_bytes(), stored.as_str()).is_ok()).await?;
         Ok(known && matches)
     }
 }

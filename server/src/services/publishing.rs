@@ -112,10 +112,8 @@ impl Publishing {
         }
         let output = StorageKey::published(generation, POSTER_FILE).map(|key| self.store.url(&key));
         let output = output.and_then(|url| url.strip_suffix(POSTER_FILE).map(str::to_owned));
-        let mut changes = vec![
-            (videos::Column::GenerationId, Expr::value(generation.0)),
-            (videos::Column::S3OutputUrl, Expr::value(output)),
-        ];
+        let mut changes =
+            vec![(videos::Column::GenerationId, Expr::value(generation.0)), (videos::Column::S3OutputUrl, Expr::value(output))];
         if poster {
             changes.push((videos::Column::PosterGenerationId, Expr::value(generation.0)));
         }

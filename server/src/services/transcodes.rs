@@ -11,7 +11,10 @@ use domain::{
     storage_key::StorageKey,
     video::{FailureCode, Stage},
 };
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::{Expr, SimpleExpr}};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter,
+    sea_query::{Expr, SimpleExpr},
+};
 use tokio::sync::watch;
 use uuid::Uuid;
 

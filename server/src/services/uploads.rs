@@ -10,9 +10,7 @@ use domain::{
     upload::{BeginUpload, PartPlan, PartReceipt, UploadTicket, check_begin, clean_title, title_from_file_name},
     video::{Stage, Visibility},
 };
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -119,7 +117,15 @@ impl Uploads {
     ///
     /// # Errors
     /// The upload is not the user's or is complete, the part is not in its plan, or the bytes are not what was announced.
-    pub async fn put_part(&self, user: UserId, upload: UploadId, number: u32, crc32c: u32, length: Option<u64>, body: ByteStream) -> Result<PartReceipt> {
+    pub async fn put_part(
+        &self,
+        user: UserId,
+        upload: UploadId,
+        number: u32,
+        crc32c: u32,
+        length: Option<u64>,
+        body: ByteStream,
+    ) -> Result<PartReceipt> {
         let row = self.row(user, upload).await?;
         let plan = plan(&row);
         let Some((_, size)) = plan.part_range(number) else {

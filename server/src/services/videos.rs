@@ -145,10 +145,8 @@ impl Videos {
                 Removal::Multipart(id, MultipartId(upload.multipart_id)).note(&transaction).await?;
             }
         }
-        let running = crate::db::entity::jobs::Entity::find()
-            .filter(crate::db::entity::jobs::Column::VideoId.eq(video.0))
-            .all(&transaction)
-            .await?;
+        let running =
+            crate::db::entity::jobs::Entity::find().filter(crate::db::entity::jobs::Column::VideoId.eq(video.0)).all(&transaction).await?;
         let mut generations: Vec<Uuid> = [row.generation_id, row.poster_generation_id].into_iter().flatten().collect();
         generations.extend(running.iter().filter_map(|job| job.generation_id));
         generations.sort_unstable();
@@ -214,7 +212,8 @@ impl Videos {
 
 /// A case-blind search that means `%` and `_` as themselves, alike on every database.
 fn title_contains(search: &str) -> SimpleExpr {
-    let escaped: String = search.to_lowercase().chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    let escaped: String =
+        search.to_lowercase().chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
     Expr::expr(Func::lower(Expr::col(videos::Column::Title))).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
 }
 

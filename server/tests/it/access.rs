@@ -22,9 +22,15 @@ async fn without_credentials_everything_answers_401() {
         (Method::POST, format!("/api/v1/uploads/{id}/complete")),
         (Method::GET, "/api/v1/events".to_owned()),
     ] {
-        for headers in [&[][..], &[("authorization", "Bearer mr_wrong")], &[("authorization", "Basic YTpi")], &[("cookie", "millrace=AAAA")]] {
+        for headers in
+            [&[][..], &[("authorization", "Bearer mr_wrong")], &[("authorization", "Basic YTpi")], &[("cookie", "millrace=AAAA")]]
+        {
             let answer = app.ask(None, method.clone(), &path, headers, Body::empty()).await;
-            assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "unauthenticated"), "{method} {path} {headers:?}");
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (StatusCode::UNAUTHORIZED, "unauthenticated"),
+                "{method} {path} {headers:?}"
+            );
         }
     }
 }

@@ -130,7 +130,14 @@ impl App {
     }
 
     /// A request by `who`, with headers and a body.
-    pub(crate) async fn ask(&self, who: Option<&Somebody>, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        who: Option<&Somebody>,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
         let path = path.strip_prefix(&self.state.settings.public_url).unwrap_or(path);
         let mut request = Request::builder().method(method).uri(path);
         if let Some(who) = who {
