@@ -101,7 +101,7 @@ impl Phase {
     pub(super) const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Processing => ("This video is being prepared", "It will be here as soon as it is ready; no need to reload."),
-            Self::Failed => ("This video could not be prepared", "Its owner can see why, and what to do about it."),
+            Self::Failed => ("This video could not be prepared", "Whoever uploaded it can read why on the video's own page."),
             Self::Trouble(trouble) => trouble.words(),
             _ => ("", ""),
         }
