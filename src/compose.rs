@@ -53,7 +53,10 @@ pub(crate) struct Product {
 }
 
 /// Makes the data folder, where it is missing, for this user alone: it holds password hashes, the signing key and private videos.
-fn make_data_dir(settings: &Settings) -> Result<(), StartError> {
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn make_data_dir(settings: &Settings) -> Result<(), StartError> {
     let path = settings.data_dir.clone();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
     made.map_err(|source| StartError::DataFolder { path, source })

@@ -8,13 +8,18 @@ use server::{
     db,
 };
 
-use crate::{compose::ffmpeg_settings, site};
+use crate::{
+    compose::{ffmpeg_settings, make_data_dir},
+    site,
+};
 
 /// Checks everything and prints the findings; the exit code says whether all is well.
 ///
 /// # Errors
 /// Standard output is closed.
 pub(crate) async fn doctor(settings: &Settings) -> std::io::Result<ExitCode> {
+    // Made as the first start would, for this user alone; what is wrong with it shows below.
+    let _ = make_data_dir(settings);
     let mut checks = vec![folder("data folder", &settings.data_dir, "data_dir"), scratch(settings)];
     checks.push(database(settings).await);
     checks.push(pages(settings));

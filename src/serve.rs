@@ -21,6 +21,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
+    csrf::CsrfLayer,
     services::{ServeDir, ServeFile},
     set_header::SetResponseHeaderLayer,
     trace::TraceLayer,
@@ -64,9 +65,11 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
     let site = site::find(bind)?;
     let product = compose(settings, shutdown.clone()).await?;
     let sessions = session::layer(product.database.clone(), &product.state.settings);
+    product.state.private_media.load(&product.database).await?;
     let following = tokio::spawn({
-        let (changes, database) = (product.state.changes.clone(), product.database.clone());
-        async move { changes.follow(&database).await }
+        let (changes, private_media) = (product.state.changes.clone(), product.state.private_media.clone());
+        let database = product.database.clone();
+        async move { tokio::join!(changes.follow(&database), private_media.follow(&database)) }
     });
     let listener = TcpListener::bind(bind).await.map_err(|error| format!("cannot listen on {bind} (setting `bind`): {error}"))?;
     tracing::info!("listening on http://{}, reached by users at {}", listener.local_addr()?, product.state.settings.public_url);
@@ -119,6 +122,8 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
         .merge(api_routes::<ServeState>())
         .merge(pages)
         .layer(sessions)
+        // A cookie goes with requests that other sites make; what changes something has to come from our own pages.
+        .layer(CsrfLayer::new())
         // What follows reads no cookie.
         .route("/embed/{playback_id}", get(watch_pages::embed))
         .merge(public_routes::<ServeState>())

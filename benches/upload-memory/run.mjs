@@ -23,9 +23,9 @@ const port = await new Promise((resolve) => {
     probe.close(() => resolve(port));
   });
 });
-const env = { ...process.env, MILLRACE_BIND: `127.0.0.1:${port}`, MILLRACE_DATA_DIR: data, MILLRACE_LOG: "warn" };
+const env = { ...process.env, MILLRACE_BIND: `127.0.0.1:${port}`, MILLRACE_DATA_DIR: data, MILLRACE_LOG: "error" };
 const origin = `http://127.0.0.1:${port}`;
-const run = (args, input = "") => execFileSync(binary, args, { env, input, encoding: "utf8" }).trim();
+const run = (args, input = "") => execFileSync(binary, args, { env, input, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] }).trim();
 
 function memory(pid) {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");

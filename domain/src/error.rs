@@ -13,6 +13,8 @@ pub enum Code {
     Forbidden,
     /// No such thing, or not the caller's.
     NotFound,
+    /// The address does not take the method.
+    MethodNotAllowed,
     /// A field has a value that cannot be taken.
     InvalidInput,
     /// The request does not fit the state the thing is in.
@@ -50,6 +52,7 @@ impl Code {
             Self::Unauthenticated => 401,
             Self::Forbidden | Self::GrantRefused | Self::RegistrationClosed => 403,
             Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
             Self::InvalidInput | Self::EmptyFile => 400,
             Self::Conflict | Self::NotPlayable | Self::PartsMissing | Self::EmailTaken => 409,
             Self::ChecksumMismatch | Self::PartSizeMismatch => 422,
@@ -66,6 +69,7 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
             Self::InvalidInput => "invalid_input",
             Self::Conflict => "conflict",
             Self::NotPlayable => "not_playable",

@@ -65,6 +65,13 @@ id!(
     ApiKeyId
 );
 
+impl UploadId {
+    /// The id that a client makes up, of 16 random bytes: a UUID of version 4 (RFC 9562).
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+}
+
 /// The public handle of a video, in watch, embed and playlist URLs: 16 characters that say nothing about the video.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -61,6 +61,10 @@ pub struct BeginUpload {
     pub file_name: String,
     /// Bytes in the file.
     pub size: u64,
+    /// A random UUID that the client made up for this file. A request that is sent again with it, because its answer was lost, gets the
+    /// upload that there is. The server makes one up where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_id: Option<UploadId>,
     /// Title to give the video; the file's name without its extension where absent.
     #[serde(default)]
     pub title: Option<String>,

@@ -17,6 +17,7 @@ use crate::{
         changes::Changes,
         jobs::Jobs,
         playback::Playbacks,
+        private_media::PrivateMedia,
         removals::Removals,
         transcodes::Transcodes,
         uploads::{UploadLimits, Uploads},
@@ -68,6 +69,7 @@ pub fn assemble(
         changes,
         settings: Arc::new(settings),
         store,
+        private_media: PrivateMedia::default(),
         cdn,
         shutdown,
     };

@@ -168,7 +168,7 @@ impl Settings {
     /// # Errors
     /// The first setting that cannot be used, named.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let variables: Vec<(String, String)> = std::env::vars().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+        let variables = environment()?;
         let named = variables.iter().find(|(name, _)| name == ENV_CONFIG).map(|(_, path)| PathBuf::from(path));
         let path = file.map(Path::to_path_buf).or(named).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
         let text = path
@@ -226,6 +226,20 @@ impl Settings {
     }
 }
 
+/// Our variables. Those of others may hold anything.
+fn environment() -> Result<Vec<(String, String)>, ConfigError> {
+    let ours = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    ours.filter(|(name, _)| name.starts_with(ENV_PREFIX))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => {
+                let setting = name.trim_start_matches(ENV_PREFIX).to_lowercase();
+                Err(ConfigError::Value { name: setting, origin: format!("from {name}"), message: "is not UTF-8".into() })
+            }
+        })
+        .collect()
+}
+
 /// Lays `over` on `base`, refusing names and types that `base` does not have.
 fn overlay(base: &mut Table, over: Table, prefix: &str, origin: &str) -> Result<(), ConfigError> {
     for (key, value) in over {
@@ -272,6 +286,10 @@ fn check_values(table: &Table) -> Result<(), ConfigError> {
     let url = text("public_url");
     if !(url.is_empty() || url.starts_with("http://") || url.starts_with("https://")) || url.contains(['"', ' ', '<', '>']) {
         return Err(fail("public_url", format!("must start with http:// or https://, such as https://video.example.com, not `{url}`")));
+    }
+    if url.is_empty() && text("bind").parse::<SocketAddr>().is_ok_and(|bind| bind.ip().is_unspecified()) {
+        let message = format!("must be set when `bind` is {}, or links would lead nowhere: such as http://192.168.1.20:3000", text("bind"));
+        return Err(fail("public_url", message));
     }
     if text("data_dir").is_empty() {
         return Err(fail("data_dir", "must name a folder".into()));
@@ -347,6 +365,7 @@ mod tests {
             ("MILLRACE_UPLOAD_MAX_SIZE_BYTES", "many", "`upload.max_size_bytes`"),
             ("MILLRACE_UPLOAD_MAX_SIZE_BYTES", "0", "`upload.max_size_bytes`"),
             ("MILLRACE_PUBLIC_URL", "video.example.com", "`public_url`"),
+            ("MILLRACE_BIND", "0.0.0.0:3000", "`public_url`"),
             ("MILLRACE_TYPO", "1", "`typo`"),
             ("MILLRACE_UPLOAD", "1", "`upload`"),
         ] {

@@ -67,7 +67,7 @@ fn blob_problem(error: BlobError) -> Problem {
         BlobError::RangeNotSatisfiable(size) => Problem::invalid(format!("The range starts behind the end, at {size} bytes.")),
         BlobError::BodyInterrupted(_) => Problem::invalid("The connection broke before the whole body had arrived. Send it again."),
         BlobError::Full => {
-            Problem::new(Code::StorageFull, "This server has no space left. Nothing of your upload is lost; try again later.")
+            Problem::new(Code::StorageFull, "This server has no space left. Make room, or tell whoever runs it, and try again.")
         }
         BlobError::Unavailable(error) => {
             tracing::error!(error = %error, "the store failed");

@@ -27,6 +27,7 @@ pub struct Uploader {
     /// What is to do and how far it is.
     pub queue: RwSignal<Queue>,
     files: StoredValue<HashMap<ItemKey, SendWrapper<File>>>,
+    ids: StoredValue<HashMap<ItemKey, UploadId>>,
     requests: StoredValue<HashMap<(ItemKey, u32), SendWrapper<XmlHttpRequest>>>,
     wake_at: StoredValue<Option<f64>>,
     announcer: Announcer,
@@ -38,6 +39,7 @@ impl Uploader {
         let uploader = Self {
             queue: RwSignal::new(Queue::default()),
             files: StoredValue::new(HashMap::new()),
+            ids: StoredValue::new(HashMap::new()),
             requests: StoredValue::new(HashMap::new()),
             wake_at: StoredValue::new(None),
             announcer,
@@ -132,7 +134,9 @@ impl Uploader {
         }
     }
 
-    async fn begin(self, key: ItemKey, begin: BeginUpload) {
+    async fn begin(self, key: ItemKey, mut begin: BeginUpload) {
+        // The same on every try, so that a lost answer does not begin a second upload.
+        begin.upload_id = self.ids.try_update_value(|ids| *ids.entry(key).or_insert_with(random_id));
         match requests::begin(&begin).await {
             Ok(ticket) => {
                 let upload = ticket.upload_id;
@@ -215,4 +219,14 @@ impl Uploader {
         }
         Some(result)
     }
+}
+
+/// A random UUID (version 4, RFC 9562). It only has to differ from other uploads' ids; nobody gets anything by guessing it.
+fn random_id() -> UploadId {
+    let random = || (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
+    let mut bytes = [0; 16];
+    for part in bytes.chunks_exact_mut(4) {
+        part.copy_from_slice(&random().to_be_bytes());
+    }
+    UploadId::from_random(bytes)
 }

@@ -303,7 +303,7 @@ const fn urgent(text: String) -> Announcement {
 }
 
 fn begin_of(item: &Item) -> BeginUpload {
-    BeginUpload { file_name: item.file_name.clone(), size: item.size, title: None }
+    BeginUpload { file_name: item.file_name.clone(), size: item.size, upload_id: None, title: None }
 }
 
 /// The problem a file ended with, if it did.

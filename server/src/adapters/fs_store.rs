@@ -30,6 +30,10 @@ use part_locks::PartLocks;
 
 /// Bytes gathered before they are handed to the disk.
 const WRITE_BUFFER: usize = 512 * 1024;
+/// Start of the names under `incoming/` of bodies that come in one piece.
+const STREAM_PREFIX: &str = "stream-";
+/// A body in one piece into which nothing was written for this long belongs to a process that died.
+const STREAM_SILENCE: std::time::Duration = std::time::Duration::from_secs(3600);
 /// Bytes read from the disk at once.
 const READ_BUFFER: usize = 1024 * 1024;
 
@@ -65,6 +69,21 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
+/// Removes what [`BlobStore::put_stream`] left behind in a process that died. Multipart uploads are not touched: they have rows.
+fn sweep(incoming: &Path) {
+    let dead = |file: &Path| {
+        let touched = std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
+        touched.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > STREAM_SILENCE)
+    };
+    for entry in std::fs::read_dir(incoming).into_iter().flatten().flatten() {
+        let streamed = entry.file_name().to_string_lossy().starts_with(STREAM_PREFIX);
+        if streamed && dead(&entry.path().join("data")) {
+            // What cannot be removed now is tried again at the next start.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Reserves `size` bytes, so that a full disk shows at the beginning of an upload and not at its end.
 fn preallocate(file: &std::fs::File, size: u64) -> std::io::Result<()> {
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size) {
@@ -80,6 +99,7 @@ impl FsStore {
     /// The folder cannot be made.
     pub async fn open(root: PathBuf) -> Result<Self, BlobError> {
         let root = blocking(move || {
+            sweep(&root.join("incoming"));
             for folder in ["incoming", "sources", "published"] {
                 std::fs::create_dir_all(root.join(folder)).map_err(disk)?;
             }
@@ -166,7 +186,8 @@ impl BlobStore for FsStore {
         let id = MultipartId(upload.to_string());
         let folder = self.incoming(&id);
         blocking(move || {
-            std::fs::create_dir_all(&folder).map_err(disk)?;
+            // Not over one that is there: an upload on its way is never begun anew.
+            std::fs::create_dir(&folder).map_err(disk)?;
             let file = std::fs::File::create(folder.join("data")).map_err(disk)?;
             if let Err(error) = preallocate(&file, plan.file_size) {
                 // A full disk keeps nothing of an upload that cannot succeed; the first error is the one to tell.
@@ -205,12 +226,15 @@ impl BlobStore for FsStore {
             other => other?,
         };
         match ledger.part(number) {
-            Some(known) if known == receipt => {
-                // A resend of what is safe already: its bytes are read, so that the answer arrives, and change nothing.
-                drain(body).await;
-                return Ok(receipt);
+            // A part that is safe is never written again: a resend is read, so that the answer arrives, and compared.
+            Some(known) => {
+                let (size, crc) = measure(body).await?;
+                return match (size == known.size, crc == known.crc32c && crc == crc32c) {
+                    (false, _) => Err(BlobError::SizeMismatch),
+                    (true, false) => Err(BlobError::ChecksumMismatch),
+                    (true, true) => Ok(known),
+                };
             }
-            Some(_) => blocking(move || ledger.forget(number).map_err(disk)).await?,
             None => {}
         }
         let file = Arc::new(file);
@@ -245,6 +269,8 @@ impl BlobStore for FsStore {
     async fn complete_multipart(&self, key: &StorageKey, upload: &MultipartId, plan: PartPlan) -> Result<(), BlobError> {
         let (folder, whole) = (self.incoming(upload), self.path(key));
         let data = folder.join("data");
+        // Completions of one upload take turns, as writers of one part do; parts are numbered from 1.
+        let _turn = self.locks.take_turn(&upload.0, 0).await;
         let ready = blocking({
             let folder = folder.clone();
             move || {
@@ -258,11 +284,7 @@ impl BlobStore for FsStore {
         })
         .await?;
         if ready {
-            match self.settle(data, key).await {
-                // Somebody else completed the same upload between the look and the move.
-                Err(BlobError::NotFound) if self.path(key).exists() => {}
-                other => other?,
-            }
+            self.settle(data, key).await?;
         }
         self.abort_multipart(key, upload).await
     }
@@ -277,7 +299,7 @@ impl BlobStore for FsStore {
     }
 
     async fn put_stream(&self, key: &StorageKey, body: ByteStream, max_size: u64) -> Result<u64, BlobError> {
-        let name = MultipartId(key.to_string().replace('/', "-"));
+        let name = MultipartId(format!("{STREAM_PREFIX}{}", key.to_string().replace('/', "-")));
         let folder = self.incoming(&name);
         let data = folder.join("data");
         let file = blocking({
@@ -356,9 +378,15 @@ impl BlobStore for FsStore {
     }
 }
 
-/// Reads a body to its end and forgets it.
-async fn drain(mut body: ByteStream) {
-    while let Some(Ok(_)) = body.next().await {}
+/// Length and checksum of a body whose bytes are not kept.
+async fn measure(mut body: ByteStream) -> Result<(u64, u32), BlobError> {
+    let (mut size, mut crc) = (0, 0);
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| BlobError::BodyInterrupted(error.to_string()))?;
+        size += piece.len() as u64;
+        crc = crc32c::crc32c_append(crc, &piece);
+    }
+    Ok((size, crc))
 }
 
 /// The bytes from `offset` to `end` in pieces of [`READ_BUFFER`], each read when the one before has been taken.

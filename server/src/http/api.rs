@@ -112,8 +112,11 @@ pub async fn upload(State(state): State<AppState>, viewer: Viewer, request: Requ
     let mut received = None;
     match read_form(&state, form, &mut received).await {
         Ok(form) => {
-            let video_id = state.uploads.adopt(viewer.user, form.file, &form.file_name, form.title.as_deref()).await?;
-            Ok((StatusCode::ACCEPTED, Json(Accepted { video_id, status: Status::Processing })))
+            let adopted = state.uploads.adopt(viewer.user, form.file, &form.file_name, form.title.as_deref()).await;
+            if adopted.is_err() {
+                state.uploads.discard(form.file).await?;
+            }
+            Ok((StatusCode::ACCEPTED, Json(Accepted { video_id: adopted?, status: Status::Processing })))
         }
         Err(refusal) => {
             // What follows the file may be refused after the file was stored.

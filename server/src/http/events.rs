@@ -16,16 +16,20 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use super::{AppState, viewer::Viewer};
 use crate::{error::Error, services::changes::Change};
 
+/// How long a stream goes on without its viewer's credentials being looked at.
+const CREDENTIALS_HOLD: Duration = Duration::from_secs(60);
+
 /// `GET /api/v1/events`. `ready` tells the page that everything before may have been missed; then `video` and `deleted` follow.
 pub async fn events(State(state): State<AppState>, viewer: Viewer) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = state.changes.listen();
     let mut shutdown = state.shutdown.clone();
     let ready = stream::iter([Event::default().event("ready").data("{}")]);
     let events = ready.chain(stream::unfold((changes, state, viewer.user), next)).map(Ok);
-    let until_shutdown = events.take_until(async move {
-        let _ = shutdown.wait_for(|down| *down).await;
+    let while_it_lasts = events.take_until(async move {
+        // Its end sends the browser back with its cookie, which is then looked at anew.
+        let _ = tokio::time::timeout(CREDENTIALS_HOLD, shutdown.wait_for(|down| *down)).await;
     });
-    Sse::new(until_shutdown).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    Sse::new(while_it_lasts).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
 type Following = (Receiver<Change>, AppState, UserId);

@@ -16,7 +16,10 @@ use super::{AppState, body::Ids, playback::CORS, problem::Refusal};
 use crate::{
     clock::now_seconds,
     error::Error,
-    ports::blob_store::{BlobError, BlobRead, ByteRange},
+    ports::{
+        blob_store::{BlobError, BlobRead, ByteRange},
+        cdn::{Audience, Verified},
+    },
 };
 
 /// `GET /media/{generation}/{file}?e=…&s=…`.
@@ -26,7 +29,9 @@ pub async fn media(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let Some(key) = state.cdn.verify(&generation, &file, query.as_deref().unwrap_or_default(), now_seconds()) else {
+    let verified = state.cdn.verify(&generation, &file, query.as_deref().unwrap_or_default(), now_seconds());
+    let open = |verified: &Verified| verified.audience == Audience::Owner || !state.private_media.contains(verified.generation);
+    let Some(Verified { key, .. }) = verified.filter(open) else {
         let problem = Problem::new(Code::GrantRefused, "This address has expired or was never valid. Open the video's page again.");
         return (CORS, Refusal(problem)).into_response();
     };

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    routing::{get, post, put},
+    routing::{any, get, post, put},
 };
 use tokio::sync::watch;
 
 use crate::{
     config::Settings,
     ports::{blob_store::BlobStore, cdn::Cdn},
-    services::{accounts::Accounts, api_keys::ApiKeys, changes::Changes, playback::Playbacks, uploads::Uploads, videos::Videos},
+    services::{
+        accounts::Accounts, api_keys::ApiKeys, changes::Changes, playback::Playbacks, private_media::PrivateMedia, uploads::Uploads,
+        videos::Videos,
+    },
 };
 
 pub mod api;
@@ -47,6 +50,8 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Where published bytes are, for our own origin.
     pub store: Arc<dyn BlobStore>,
+    /// Which of them belong to private videos.
+    pub private_media: PrivateMedia,
     /// Who checks their URLs.
     pub cdn: Arc<dyn Cdn>,
     /// Turns true when the process is to end, so that streams do.
@@ -69,6 +74,8 @@ where
         .route("/api/v1/uploads/{upload}/complete", post(uploads::complete))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/playback/{playback_id}", get(playback::playback))
+        .route("/api/{*rest}", any(problem::no_such_endpoint))
+        .method_not_allowed_fallback(problem::no_such_method)
 }
 
 /// Routes that everybody may ask, and that read no cookie: playback by grant or playback id.

@@ -14,6 +14,9 @@ use super::{AppState, body::QueryString, problem::Result};
 /// Width where the consumer names no limit, in pixels.
 const WIDTH: u32 = 1280;
 
+/// Longest side of a poster, in pixels.
+const POSTER_SIDE: u32 = 1280;
+
 /// The consumer's question.
 #[derive(Debug, Deserialize)]
 pub struct Question {
@@ -53,6 +56,8 @@ pub async fn oembed(State(state): State<AppState>, QueryString(question): QueryS
     let playback = state.playback.for_viewer(&id, None).await?;
     let (width, height) = fit(playback.size, question.maxwidth, question.maxheight);
     let poster = playback.poster_url.is_some();
+    let longest = playback.size.0.max(playback.size.1).min(POSTER_SIDE);
+    let (poster_width, poster_height) = fit(playback.size, Some(longest), Some(longest));
     Ok(Json(Answer {
         version: "1.0",
         r#type: "video",
@@ -61,8 +66,8 @@ pub async fn oembed(State(state): State<AppState>, QueryString(question): QueryS
         html: iframe(public_url, &playback, width, height),
         width,
         height,
-        thumbnail_width: poster.then_some(width),
-        thumbnail_height: poster.then_some(height),
+        thumbnail_width: poster.then_some(poster_width),
+        thumbnail_height: poster.then_some(poster_height),
         thumbnail_url: playback.poster_url,
         title: playback.title,
         cache_age: 3600,

@@ -10,6 +10,16 @@ use serde::Serialize;
 
 use crate::error::Error;
 
+/// What the API answers at an address that it does not have.
+pub async fn no_such_endpoint() -> Refusal {
+    Refusal(Problem::new(Code::NotFound, "The API has no such address."))
+}
+
+/// What the API answers to a method that an address does not take.
+pub async fn no_such_method() -> Refusal {
+    Refusal(Problem::new(Code::MethodNotAllowed, "This address does not take this method."))
+}
+
 /// A [`Problem`] as a response; what handlers fail with.
 #[derive(Debug)]
 pub struct Refusal(pub Problem);

@@ -37,9 +37,10 @@ where
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
-            let secret = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-            let user = AppState::from_ref(state).api_keys.recognise(secret.unwrap_or_default()).await?;
+        // Other schemes are a proxy's business.
+        let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if let Some(secret) = authorization.and_then(|value| value.strip_prefix("Bearer ")) {
+            let user = AppState::from_ref(state).api_keys.recognise(secret.trim()).await?;
             return Ok(Self(Some(Viewer { user: user.ok_or_else(Problem::unauthenticated)? })));
         }
         let Some(session) = parts.extensions.get::<Session>() else { return Ok(Self(None)) };

@@ -88,7 +88,8 @@ pub trait BlobStore: Debug + Display + Send + Sync {
     /// Opens an upload to `key`, cut as `plan` says.
     async fn begin_multipart(&self, key: &StorageKey, plan: PartPlan) -> Result<MultipartId, BlobError>;
 
-    /// Takes a part. A part sent again replaces the earlier one, if it is complete and right; two senders of one part never mix.
+    /// Takes a part. A part that is safe stays as it is: the same bytes sent again are acknowledged again, others are refused. Of two
+    /// senders of one part the later one wins, and their bytes never mix.
     ///
     /// The caller has checked that `number` is in the plan; the store checks length and checksum.
     async fn put_part(

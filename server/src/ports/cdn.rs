@@ -20,13 +20,33 @@ impl SignedPrefix {
     }
 }
 
+/// Whom something is signed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The owner: good whatever the video's visibility.
+    Owner,
+    /// Everybody with the link: worth nothing once the video is private.
+    Shared,
+}
+
+/// A request whose signature is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The generation.
+    pub generation: GenerationId,
+    /// The object.
+    pub key: StorageKey,
+    /// Whom it was signed for.
+    pub audience: Audience,
+}
+
 /// A deliverer of published objects.
 pub trait Cdn: Debug + Send + Sync {
     /// Signs a generation's prefix until `expires_at`, a second of the Unix epoch. The same input gives the same output, so
     /// that browsers can cache.
-    fn sign(&self, generation: GenerationId, expires_at: u64) -> SignedPrefix;
+    fn sign(&self, generation: GenerationId, audience: Audience, expires_at: u64) -> SignedPrefix;
 
-    /// The key of the object that a request to our own origin asks for, if its signature is right and holds at `now`. `None` is
-    /// the answer of deliverers whose bytes do not pass through us.
-    fn verify(&self, generation: &str, file: &str, query: &str, now: u64) -> Option<StorageKey>;
+    /// What a request to our own origin asks for, if its signature is right and holds at `now`. `None` is the answer of deliverers whose
+    /// bytes do not pass through us.
+    fn verify(&self, generation: &str, file: &str, query: &str, now: u64) -> Option<Verified>;
 }

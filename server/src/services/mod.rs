@@ -6,6 +6,7 @@ pub mod changes;
 pub mod jobs;
 pub mod passwords;
 pub mod playback;
+pub mod private_media;
 pub mod publishing;
 pub mod removals;
 pub mod transcodes;

@@ -19,7 +19,10 @@ use crate::{
     clock::now_seconds,
     db::entity::videos,
     error::Result,
-    ports::{cdn::Cdn, transcoder::POSTER_FILE},
+    ports::{
+        cdn::{Audience, Cdn},
+        transcoder::POSTER_FILE,
+    },
     services::videos::{playback_id, published, source_facts, stable_expiry, stage, visibility},
 };
 
@@ -114,6 +117,7 @@ impl Playbacks {
             (None, Stage::Failed) => PlaybackState::Failed,
             (None, _) => PlaybackState::Processing,
         };
+        let audience = audience(visibility(row)?);
         let url = match state {
             PlaybackState::Playable => Some(format!("{}/hls/{}/index.m3u8", self.public_url, self.grant(row, expires_at)?)),
             _ => None,
@@ -125,7 +129,9 @@ impl Playbacks {
             progress: u8::try_from(row.progress.clamp(0, 100)).unwrap_or(100),
             expires_at: url.as_ref().map(|_| expires_at),
             url,
-            poster_url: row.poster_generation_id.map(|generation| self.cdn.sign(GenerationId(generation), expires_at).url(POSTER_FILE)),
+            poster_url: row
+                .poster_generation_id
+                .map(|generation| self.cdn.sign(GenerationId(generation), audience, expires_at).url(POSTER_FILE)),
             size: facts.map_or((16, 9), |facts| (facts.video.display_width, facts.video.display_height)),
             duration_ms,
         })
@@ -186,7 +192,15 @@ impl Playbacks {
         }
         let renditions = published(&self.db, generation).await?;
         let rendition = renditions.iter().find(|rendition| rendition.name == name).ok_or_else(Problem::not_found)?;
-        let signed = self.cdn.sign(generation, grant.expires_at);
+        let signed = self.cdn.sign(generation, audience(grant.visibility), grant.expires_at);
         Ok(rendition.playlist.render(|file| signed.url(&format!("{name}/{file}"))))
+    }
+}
+
+/// Nobody but the owner gets to a private video; what is signed for anybody else is meant to be passed on.
+const fn audience(visibility: Visibility) -> Audience {
+    match visibility {
+        Visibility::Private => Audience::Owner,
+        Visibility::Unlisted | Visibility::Public => Audience::Shared,
     }
 }

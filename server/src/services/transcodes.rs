@@ -12,7 +12,7 @@ use domain::{
     video::{FailureCode, Stage},
 };
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter,
     sea_query::{Expr, SimpleExpr},
 };
 use tokio::sync::watch;
@@ -108,7 +108,7 @@ impl Transcodes {
             }
             Err(Stop::Lost) => {
                 tracing::info!(video_id = %lease.video, job_id = %lease.job, "stopped: the video is gone or somebody else has the job");
-                Removal::Generation(generation).note(&self.db).await
+                self.let_go(&self.db, &attempt).await
             }
             Err(Stop::ShuttingDown) => self.give_back(&attempt).await,
             Err(Stop::Failed(error)) => self.failed(&attempt, error).await,
@@ -124,8 +124,12 @@ impl Transcodes {
     }
 
     async fn attempt(&self, attempt: &Attempt<'_>, shutdown: &mut watch::Receiver<bool>) -> std::result::Result<(), Stop> {
+        if attempt.lease.attempt > MAX_ATTEMPTS {
+            // Tries that end with their worker's death note nothing; here they are counted.
+            return Err(Error::broken("every try ended with the worker that made it").into());
+        }
         self.begin(attempt).await?;
-        let facts = self.transcoder.probe(&attempt.source).await.map_err(Error::from)?;
+        let facts = self.holding(attempt, shutdown, async { Ok(self.transcoder.probe(&attempt.source).await?) }).await?;
         let ladder = ladder::plan(&facts);
         self.to_encoding(attempt, &facts).await?;
         let request = TranscodeRequest {
@@ -143,7 +147,8 @@ impl Transcodes {
         }
         let (made, poster) = watched?;
         self.step(attempt, Stage::Publishing, &[]).await?;
-        self.publishing.check(attempt.generation, &facts, &made).await?.map_err(|unfit| TranscodeError::Engine(unfit.to_string()))?;
+        let checked = self.holding(attempt, shutdown, self.publishing.check(attempt.generation, &facts, &made)).await?;
+        checked.map_err(|unfit| TranscodeError::Engine(unfit.to_string()))?;
         match self.publishing.publish(attempt.lease, attempt.generation, &made, poster).await? {
             Held::Yes => Ok(()),
             Held::Lost => Err(Stop::Lost),
@@ -189,6 +194,27 @@ impl Transcodes {
         Ok(())
     }
 
+    /// Waits for `work` of unknown length, keeping the lease alive meanwhile. Work that is let go of stops.
+    async fn holding<T>(
+        &self,
+        attempt: &Attempt<'_>,
+        shutdown: &mut watch::Receiver<bool>,
+        work: impl Future<Output = Result<T>>,
+    ) -> std::result::Result<T, Stop> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done?),
+                () = turns_true(shutdown) => return Err(Stop::ShuttingDown),
+                () = tokio::time::sleep(Duration::from_millis(RENEW_EVERY_MS.unsigned_abs())) => {
+                    if self.jobs.renew(attempt.lease).await? == Held::Lost {
+                        return Err(Stop::Lost);
+                    }
+                }
+            }
+        }
+    }
+
     /// Waits for an encode, passing on how far it is and keeping the lease alive.
     async fn watch(
         &self,
@@ -199,10 +225,7 @@ impl Transcodes {
         let (mut shown_percent, mut shown_poster, mut renewed) = (0, false, now_ms());
         loop {
             tokio::select! {
-                changed = shutdown.wait_for(|down| *down) => {
-                    let _ = changed;
-                    return Err(Stop::ShuttingDown);
-                }
+                () = turns_true(shutdown) => return Err(Stop::ShuttingDown),
                 () = tokio::time::sleep(POLL_EVERY) => {}
             }
             match self.transcoder.poll(encode).await.map_err(Error::from)? {
@@ -250,7 +273,7 @@ impl Transcodes {
         if hold(&transaction, attempt.lease, &changes).await? == Held::Yes {
             advance(&transaction, attempt.lease.video, Stage::Queued, &[poster_of_published()]).await?;
         }
-        Removal::Generation(attempt.generation).note(&transaction).await?;
+        self.let_go(&transaction, attempt).await?;
         transaction.commit().await?;
         tracing::info!(video_id = %attempt.lease.video, job_id = %attempt.lease.job, "job given back");
         Ok(())
@@ -284,9 +307,18 @@ impl Transcodes {
             let changes = [(videos::Column::FailureCode, Expr::value(code.map(str::to_owned))), poster_of_published()];
             advance(&transaction, lease.video, stage, &changes).await?;
         }
-        Removal::Generation(attempt.generation).note(&transaction).await?;
+        self.let_go(&transaction, attempt).await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Notes that this attempt's objects are to go, unless they are what is published: a commit whose answer was lost has counted.
+    async fn let_go(&self, db: &impl ConnectionTrait, attempt: &Attempt<'_>) -> Result<()> {
+        let video = videos::Entity::find_by_id(attempt.lease.video.0).one(db).await?;
+        if video.is_some_and(|video| video.generation_id == Some(attempt.generation.0)) {
+            return Ok(());
+        }
+        Removal::Generation(attempt.generation).note(db).await
     }
 
     fn tell(&self, attempt: &Attempt<'_>) {
@@ -297,4 +329,9 @@ impl Transcodes {
 /// The poster of an attempt that is over goes with it; that of a published generation stays.
 fn poster_of_published() -> (videos::Column, SimpleExpr) {
     (videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId).into())
+}
+
+/// Waits for the shut-down. The value is not kept: it is a lock.
+async fn turns_true(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|down| *down).await;
 }

@@ -28,6 +28,7 @@ use crate::{
     services::{
         changes::{Change, Changes},
         jobs,
+        removals::Removal,
         videos::{Videos, advance},
     },
 };
@@ -85,7 +86,15 @@ impl Uploads {
     /// The file is empty or too large, or the store is full.
     pub async fn begin(&self, user: UserId, begin: &BeginUpload) -> Result<UploadTicket> {
         check_begin(begin, self.limits.max_size)?;
-        let (upload, video) = (UploadId(Uuid::now_v7()), VideoId(Uuid::now_v7()));
+        if let Some(id) = begin.upload_id {
+            match uploads::Entity::find_by_id(id.0).one(&self.db).await? {
+                // The answer to an earlier request was lost on its way.
+                Some(known) if known.user_id == user.0 => return self.ticket(user, id).await,
+                Some(_) => return Err(Problem::new(Code::Conflict, "This upload id is taken. Make up another one.").into()),
+                None => {}
+            }
+        }
+        let (upload, video) = (begin.upload_id.unwrap_or_else(|| UploadId(Uuid::now_v7())), VideoId(Uuid::now_v7()));
         let plan = PartPlan::for_size(begin.size);
         let multipart = self.store.begin_multipart(&StorageKey::Source { upload }, plan).await?;
         let title = begin.title.as_deref().and_then(clean_title).unwrap_or_else(|| title_from_file_name(&begin.file_name));
@@ -184,8 +193,13 @@ impl Uploads {
             .filter(uploads::Column::Complete.eq(false))
             .exec(&transaction)
             .await?;
-        // Of several completions at once, one is first; the others find it done.
         if first.rows_affected == 0 {
+            // Of several completions at once, one is first and the others find it done; or the video was deleted meanwhile.
+            if uploads::Entity::find_by_id(upload.0).one(&transaction).await?.is_none() {
+                Removal::Source(upload).note(&transaction).await?;
+                transaction.commit().await?;
+                return Err(Problem::not_found().into());
+            }
             return Ok(video);
         }
         advance(&transaction, video, Stage::Queued, &[(videos::Column::S3InputUrl, Expr::value(self.store.url(&key)))]).await?;
@@ -317,6 +331,7 @@ async fn insert_video(
         created_at: Set(OffsetDateTime::now_utc()),
         playback_id: Set(PlaybackId::from_random(rand::random()).to_string()),
         title: Set(title.to_owned()),
+        title_folded: Set(title.to_lowercase()),
         visibility: Set(Visibility::default().as_str().to_owned()),
         stage: Set(stage.as_str().to_owned()),
         progress: Set(0),

@@ -12,7 +12,7 @@ use domain::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr},
+    sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
     ports::{
         blob_store::MultipartId,
-        cdn::Cdn,
+        cdn::{Audience, Cdn},
         job_queue::{JobQueue, WakeUp},
         transcoder::POSTER_FILE,
     },
@@ -103,7 +103,8 @@ impl Videos {
     /// It is not there, or the title is empty.
     pub async fn rename(&self, user: UserId, video: VideoId, title: &str) -> Result<Video> {
         let title = clean_title(title).ok_or_else(|| Problem::invalid("A title needs at least one character."))?;
-        self.change(user, video, videos::Column::Title, title.into()).await
+        let folded = title.to_lowercase();
+        self.change(user, video, &[(videos::Column::Title, title), (videos::Column::TitleFolded, folded)]).await
     }
 
     /// Says who may watch. A video that becomes private is closed to all links that were given out before.
@@ -111,17 +112,15 @@ impl Videos {
     /// # Errors
     /// It is not there.
     pub async fn set_visibility(&self, user: UserId, video: VideoId, visibility: Visibility) -> Result<Video> {
-        self.change(user, video, videos::Column::Visibility, visibility.as_str().into()).await
+        self.change(user, video, &[(videos::Column::Visibility, visibility.as_str().to_owned())]).await
     }
 
-    async fn change(&self, user: UserId, video: VideoId, column: videos::Column, value: sea_orm::Value) -> Result<Video> {
-        let changed = videos::Entity::update_many()
-            .col_expr(column, Expr::value(value))
-            .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()))
-            .filter(videos::Column::Id.eq(video.0))
-            .filter(videos::Column::UserId.eq(user.0))
-            .exec(&self.db)
-            .await?;
+    async fn change(&self, user: UserId, video: VideoId, changes: &[(videos::Column, String)]) -> Result<Video> {
+        let mut update = videos::Entity::update_many().col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()));
+        for (column, value) in changes {
+            update = update.col_expr(*column, Expr::value(value.clone()));
+        }
+        let changed = update.filter(videos::Column::Id.eq(video.0)).filter(videos::Column::UserId.eq(user.0)).exec(&self.db).await?;
         if changed.rows_affected == 0 {
             return Err(Problem::not_found().into());
         }
@@ -140,10 +139,11 @@ impl Videos {
         let upload = uploads::Entity::find().filter(uploads::Column::VideoId.eq(video.0)).one(&transaction).await?;
         if let Some(upload) = upload {
             let id = UploadId(upload.id);
-            Removal::Source(id).note(&transaction).await?;
+            // The multipart upload first: a completion that runs meanwhile then leaves its object where the second removal finds it.
             if !upload.complete && !upload.multipart_id.is_empty() {
                 Removal::Multipart(id, MultipartId(upload.multipart_id)).note(&transaction).await?;
             }
+            Removal::Source(id).note(&transaction).await?;
         }
         let running =
             crate::db::entity::jobs::Entity::find().filter(crate::db::entity::jobs::Column::VideoId.eq(video.0)).all(&transaction).await?;
@@ -189,7 +189,7 @@ impl Videos {
 
     fn shown(&self, row: videos::Model, published: Vec<Rendition>) -> Result<Video> {
         let poster_url = row.poster_generation_id.map(|generation| {
-            self.cdn.sign(GenerationId(generation), stable_expiry(now_seconds(), POSTER_LIFETIME_SECONDS)).url(POSTER_FILE)
+            self.cdn.sign(GenerationId(generation), Audience::Owner, stable_expiry(now_seconds(), POSTER_LIFETIME_SECONDS)).url(POSTER_FILE)
         });
         Ok(Video {
             id: VideoId(row.id),
@@ -214,7 +214,7 @@ impl Videos {
 fn title_contains(search: &str) -> SimpleExpr {
     let escaped: String =
         search.to_lowercase().chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
-    Expr::expr(Func::lower(Expr::col(videos::Column::Title))).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+    Expr::col(videos::Column::TitleFolded).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
 }
 
 /// Takes a video to `next`, if that is a legal step from where it stands, together with `changes`. The one place where stage and status

@@ -78,7 +78,7 @@ async fn somebody_elses_video_looks_like_one_that_is_not_there() {
 async fn pages_of_the_library_follow_each_other_and_search_means_what_it_says() {
     let app = App::start().await;
     let ada = app.somebody("ada@example.com").await;
-    for title in ["Harbour", "harbour 100%", "Road_1", "Road 1"] {
+    for title in ["Übung", "Harbour", "harbour 100%", "Road_1", "Road 1"] {
         app.upload(&ada, &format!("{title}.mp4"), &noise(10)).await;
     }
     let titles = async |search: Option<&str>, after, limit| {
@@ -87,7 +87,8 @@ async fn pages_of_the_library_follow_each_other_and_search_means_what_it_says() 
     };
     let (first, next) = titles(None, None, 3).await;
     assert_eq!(first, ["Road 1", "Road_1", "harbour 100%"]);
-    assert_eq!(titles(None, next, 3).await, (vec!["Harbour".to_owned()], None));
+    assert_eq!(titles(None, next, 3).await, (vec!["Harbour".to_owned(), "Übung".to_owned()], None));
+    assert_eq!(titles(Some("üBU"), None, 9).await.0, ["Übung"]);
     assert_eq!(titles(Some("HARB"), None, 9).await.0, ["harbour 100%", "Harbour"]);
     assert_eq!(titles(Some("0%"), None, 9).await.0, ["harbour 100%"]);
     assert_eq!(titles(Some("d_1"), None, 9).await.0, ["Road_1"]);

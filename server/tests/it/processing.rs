@@ -131,9 +131,28 @@ async fn a_video_that_becomes_private_closes_its_links() {
     assert_eq!(shared["state"], "playable");
     let link = shared["url"].as_str().expect("a URL").to_owned();
     assert_eq!(anonymous(&app, &link, &[]).await.status, StatusCode::OK);
+    let mut media = media_urls(&app, &link).await;
+    media.push(shared["posterUrl"].as_str().expect("a poster").to_owned());
+    app.state.private_media.load(&app.db).await.expect("read");
+    let following = tokio::spawn({
+        let (private_media, db) = (app.state.private_media.clone(), app.db.clone());
+        async move { private_media.follow(&db).await }
+    });
 
     app.state.videos.set_visibility(ada.user, id, Visibility::Private).await.expect("set");
     assert_eq!(anonymous(&app, &link, &[]).await.status, StatusCode::FORBIDDEN);
+    // Segments and poster, too, within seconds; and to the owner they go on being served.
+    for url in &media {
+        while anonymous(&app, url, &[]).await.status == StatusCode::OK {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert_eq!(anonymous(&app, url, &[]).await.status, StatusCode::FORBIDDEN, "{url}");
+    }
+    let own = stream_url(&app, &ada, &video).await;
+    for url in media_urls(&app, &own).await {
+        assert_eq!(anonymous(&app, &url, &[]).await.status, StatusCode::OK, "{url}");
+    }
+    following.abort();
     assert_eq!(app.get(None, &public).await.status, StatusCode::NOT_FOUND);
     assert_eq!(app.get(Some(&eve), &public).await.status, StatusCode::NOT_FOUND);
     assert_eq!(app.get(Some(&ada), &public).await.status, StatusCode::OK);

@@ -44,6 +44,23 @@ async fn parts_sent_wrong_twice_or_late_are_answered_clearly() {
 }
 
 #[tokio::test]
+async fn a_begin_whose_answer_was_lost_begins_nothing_new() {
+    let app = App::start().await;
+    let (ada, eve) = (app.somebody("ada@example.com").await, app.somebody("eve@example.com").await);
+    let body = format!("{{\"fileName\":\"a.mp4\",\"size\":10,\"uploadId\":\"{}\"}}", uuid::Uuid::new_v4());
+    let begin =
+        async |who| app.ask(Some(who), Method::POST, "/api/v1/uploads", &[("content-type", "application/json")], body.clone()).await;
+    let (first, again) = (begin(&ada).await, begin(&ada).await);
+    assert_eq!((first.status, again.status), (StatusCode::CREATED, StatusCode::CREATED));
+    assert_eq!(first.json()["videoId"], again.json()["videoId"]);
+    assert_eq!(app.state.videos.page(ada.user, None, None, 10).await.expect("a page").videos.len(), 1);
+    let bytes = noise(10);
+    assert!(!begin(&eve).await.status.is_success(), "an id of somebody else's opens nothing");
+    let ticket = serde_json::from_slice(&first.body).expect("a ticket");
+    assert_eq!(app.put_part(&ada, &ticket, 1, crc32c::crc32c(&bytes), bytes).await.status, StatusCode::OK, "and does no harm");
+}
+
+#[tokio::test]
 async fn limits_hold_before_a_byte_is_stored() {
     let app = App::with(&[("MILLRACE_UPLOAD_MAX_SIZE_BYTES", "1000")]).await;
     let ada = app.somebody("ada@example.com").await;

@@ -1,10 +1,10 @@
-//! The list of parts that are safe: a text file to which lines are only ever appended, `+ number size crc32c` or `- number`. A line
+//! The list of parts that are safe: a text file to which lines are only ever appended, `+ number size crc32c`. A line
 //! that a crash cut short does not end in a line feed and does not count.
 
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use domain::upload::PartReceipt;
@@ -14,7 +14,6 @@ const FILE: &str = "ledger";
 /// The ledger as read at one moment.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    folder: PathBuf,
     parts: BTreeMap<u32, PartReceipt>,
 }
 
@@ -28,7 +27,7 @@ impl Ledger {
     pub(super) fn open(folder: &Path) -> std::io::Result<Self> {
         let mut text = String::new();
         std::fs::File::open(folder.join(FILE))?.read_to_string(&mut text)?;
-        Ok(Self { folder: folder.to_path_buf(), parts: parse(&text) })
+        Ok(Self { parts: parse(&text) })
     }
 
     /// The part, if it is safe.
@@ -44,11 +43,6 @@ impl Ledger {
     /// Notes that a part is safe. Its bytes must be on the disk already.
     pub(super) fn record(folder: &Path, part: &PartReceipt) -> std::io::Result<()> {
         append(folder, &format!("+ {} {} {:08x}\n", part.number, part.size, part.crc32c))
-    }
-
-    /// Notes that a part is going to be overwritten.
-    pub(super) fn forget(&self, number: u32) -> std::io::Result<()> {
-        append(&self.folder, &format!("- {number}\n"))
     }
 }
 
@@ -76,11 +70,6 @@ fn parse(text: &str) -> BTreeMap<u32, PartReceipt> {
                     parts.insert(number, PartReceipt { number, size, crc32c });
                 }
             }
-            ["-", number] => {
-                if let Ok(number) = number.parse::<u32>() {
-                    parts.remove(&number);
-                }
-            }
             _ => {}
         }
     }
@@ -103,7 +92,6 @@ mod tests {
         Ledger::record(folder.path(), &part(3)).expect("written");
         let ledger = Ledger::open(folder.path()).expect("read");
         assert_eq!(ledger.parts(), [part(1), part(3)]);
-        ledger.forget(1).expect("written");
-        assert_eq!(Ledger::open(folder.path()).expect("read").part(1), None);
+        assert_eq!((ledger.part(1), ledger.part(2)), (Some(part(1)), None));
     }
 }

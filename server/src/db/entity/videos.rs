@@ -24,6 +24,8 @@ pub struct Model {
     pub playback_id: String,
     /// Title, never empty.
     pub title: String,
+    /// Title in lower case, for searching: databases differ in what they fold.
+    pub title_folded: String,
     /// A [`domain::video::Visibility`].
     pub visibility: String,
     /// A [`domain::video::Stage`].

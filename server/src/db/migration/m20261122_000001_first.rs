@@ -71,6 +71,7 @@ fn videos() -> TableCreateStatement {
         .col(timestamp_with_time_zone("created_at"))
         .col(string("playback_id").unique_key())
         .col(text("title"))
+        .col(text("title_folded"))
         .col(string("visibility"))
         .col(string("stage"))
         .col(integer("progress"))

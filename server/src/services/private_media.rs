@@ -1,0 +1,79 @@
+//! Which published generations belong to private videos, in memory, so that a segment request can be refused without a database: what
+//! was signed for everybody with the link stops within seconds of a video becoming private.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use domain::{ids::GenerationId, video::Visibility};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect};
+use uuid::Uuid;
+
+use crate::{clock::now_ms, db::entity::videos, error::Result};
+
+/// How often changes are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A transaction may commit a little after the time it wrote into its row.
+const OVERLAP_MS: i64 = 5_000;
+
+/// A row's visibility, published generation and poster's generation.
+type Row = (String, Option<Uuid>, Option<Uuid>);
+
+/// The set. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct PrivateMedia {
+    generations: Arc<RwLock<HashSet<GenerationId>>>,
+}
+
+impl PrivateMedia {
+    /// Whether the generation's video is private, as of some seconds ago.
+    pub fn contains(&self, generation: GenerationId) -> bool {
+        self.generations.read().unwrap_or_else(PoisonError::into_inner).contains(&generation)
+    }
+
+    /// Reads all private videos.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn load(&self, db: &DatabaseConnection) -> Result<()> {
+        let private = videos::Column::Visibility.eq(Visibility::Private.as_str());
+        self.note(rows(db, private).await?);
+        Ok(())
+    }
+
+    /// Looks for changes, until it is dropped.
+    pub async fn follow(&self, db: &DatabaseConnection) {
+        let mut since = now_ms();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = now_ms();
+            match rows(db, videos::Column::UpdatedAtMs.gte(since - OVERLAP_MS)).await {
+                Ok(changed) => {
+                    self.note(changed);
+                    since = now;
+                }
+                Err(error) => tracing::warn!(%error, "cannot look for videos that became private; trying again"),
+            }
+        }
+    }
+
+    fn note(&self, rows: Vec<Row>) {
+        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
+        for (visibility, published, poster) in rows {
+            for generation in [published, poster].into_iter().flatten().map(GenerationId) {
+                if visibility == Visibility::Private.as_str() {
+                    generations.insert(generation);
+                } else {
+                    generations.remove(&generation);
+                }
+            }
+        }
+    }
+}
+
+async fn rows(db: &DatabaseConnection, which: sea_orm::sea_query::SimpleExpr) -> Result<Vec<Row>> {
+    let columns = [videos::Column::Visibility, videos::Column::GenerationId, videos::Column::PosterGenerationId];
+    Ok(videos::Entity::find().select_only().columns(columns).filter(which).into_tuple().all(db).await?)
+}
