@@ -225,17 +225,14 @@ impl BlobStore for FsStore {
             Err(BlobError::NotFound) if self.path(key).exists() => return Ok(receipt),
             other => other?,
         };
-        match ledger.part(number) {
-            // A part that is safe is never written again: a resend is read, so that the answer arrives, and compared.
-            Some(known) => {
-                let (size, crc) = measure(body).await?;
-                return match (size == known.size, crc == known.crc32c && crc == crc32c) {
-                    (false, _) => Err(BlobError::SizeMismatch),
-                    (true, false) => Err(BlobError::ChecksumMismatch),
-                    (true, true) => Ok(known),
-                };
-            }
-            None => {}
+        // A part that is safe is never written again: a resend is read, so that the answer arrives, and compared.
+        if let Some(known) = ledger.part(number) {
+            let (size, crc) = measure(body).await?;
+            return match (size == known.size, crc == known.crc32c && crc == crc32c) {
+                (false, _) => Err(BlobError::SizeMismatch),
+                (true, false) => Err(BlobError::ChecksumMismatch),
+                (true, true) => Ok(known),
+            };
         }
         let file = Arc::new(file);
         let (written, crc) = Self::write_at(Arc::clone(&file), offset, length, body, turn.evicted()).await?;

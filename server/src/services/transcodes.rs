@@ -165,7 +165,7 @@ impl Transcodes {
         let mut changes: Vec<(videos::Column, SimpleExpr)> = Vec::new();
         if let Some(leftover) = attempt.lease.leftover {
             Removal::Generation(leftover).note(&transaction).await?;
-            changes.push((videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId).into()));
+            changes.push((videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId)));
         }
         if !advance(&transaction, attempt.lease.video, Stage::Checking, &changes).await? {
             return Err(Error::broken("a job whose video is in no stage to be worked on").into());
@@ -328,7 +328,7 @@ impl Transcodes {
 
 /// The poster of an attempt that is over goes with it; that of a published generation stays.
 fn poster_of_published() -> (videos::Column, SimpleExpr) {
-    (videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId).into())
+    (videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId))
 }
 
 /// Waits for the shut-down. The value is not kept: it is a lock.
