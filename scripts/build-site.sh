@@ -24,9 +24,13 @@ printf '\033[1m==>\033[0m Building what the browser loads\n'
 rm -f "$stamp"
 node scripts/bundle-hls.mjs
 # cargo-leptos empties the site first and copies public/ into it; so the embed entry comes after it.
-LEPTOS_SITE_ROOT=$site cargo leptos build --release --frontend-only
-scripts/build-embed.sh release "$site"
-rm -f "$site"/pkg/*.d.ts
-node scripts/precompress.mjs "$site"
+# All of it happens in another folder: a server that is running, or a build that fails, keeps the site there was.
+building=$target/site.building
+LEPTOS_SITE_ROOT=$building cargo leptos build --release --frontend-only
+scripts/build-embed.sh release "$building"
+rm -f "$building"/pkg/*.d.ts
+node scripts/precompress.mjs "$building"
+rm -rf "$site"
+mv "$building" "$site"
 printf '%s\n' "$wanted" >"$stamp"
 printf '\033[1m==>\033[0m Built %s in %s s\n' "$site" $((SECONDS - began))

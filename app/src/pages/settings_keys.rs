@@ -54,7 +54,7 @@ pub fn Keys(
             <CreateForm action=create/>
             <Secret fresh base/>
             <FormError id="revoke-error" error=error_of(revoke.value())/>
-            {move || keys.with(Vec::is_empty).then(|| view! { <p class="muted">"No keys yet."</p> })}
+            {move || keys.with(Vec::is_empty).then(|| view! { <p class="small muted no-keys">"No keys yet."</p> })}
             <ul class="keys">
                 <For each=move || keys.get() key=|key| key.id let(key)>
                     <KeyRow key_facts=key revoke=last_revoked.get_value()/>

@@ -24,16 +24,14 @@ use crate::ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange, ByteSt
 
 mod ledger;
 mod part_locks;
+mod sweep;
 
 use ledger::Ledger;
 use part_locks::PartLocks;
+use sweep::{STREAM_PREFIX, sweep};
 
 /// Bytes gathered before they are handed to the disk.
 const WRITE_BUFFER: usize = 512 * 1024;
-/// Start of the names under `incoming/` of bodies that come in one piece.
-const STREAM_PREFIX: &str = "stream-";
-/// A body in one piece into which nothing was written for this long belongs to a process that died.
-const STREAM_SILENCE: std::time::Duration = std::time::Duration::from_secs(3600);
 /// Bytes read from the disk at once.
 const READ_BUFFER: usize = 1024 * 1024;
 
@@ -67,21 +65,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError>
 /// Makes a rename or a new file in `folder` survive a power cut.
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
-}
-
-/// Removes what [`BlobStore::put_stream`] left behind in a process that died. Multipart uploads are not touched: they have rows.
-fn sweep(incoming: &Path) {
-    let dead = |file: &Path| {
-        let touched = std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
-        touched.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > STREAM_SILENCE)
-    };
-    for entry in std::fs::read_dir(incoming).into_iter().flatten().flatten() {
-        let streamed = entry.file_name().to_string_lossy().starts_with(STREAM_PREFIX);
-        if streamed && dead(&entry.path().join("data")) {
-            // What cannot be removed now is tried again at the next start.
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
 }
 
 /// Reserves `size` bytes, so that a full disk shows at the beginning of an upload and not at its end.
