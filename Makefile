@@ -63,7 +63,7 @@ budgets: site ## Hold what a browser loads against end2end/budgets.json
 .PHONY: e2e
 e2e: setup-test site ## The real binary in real Chromium (ARGS="library.spec.ts --headed" and the like)
 	@cargo build --bins --tests
-	@E2E_BINARY=$(abspath $(TARGET)/debug/millrace) playwright test -c end2end $(ARGS)
+	@CHROMIUM=$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)} E2E_BINARY=$(abspath $(TARGET)/debug/millrace) playwright test -c end2end $(ARGS)
 
 .PHONY: bench-upload-memory
 bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded

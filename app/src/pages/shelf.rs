@@ -56,7 +56,9 @@ impl Shelf {
             return;
         }
         let oldest = page.videos.last().map(|video| video.id).filter(|_| page.next.is_some());
-        self.videos.retain(|video| oldest.is_some_and(|oldest| video.id < oldest));
+        // Where the two do not meet, something lies between them that neither names: then only the fresh page counts.
+        let meet = self.videos.iter().any(|video| oldest.is_some_and(|oldest| video.id >= oldest));
+        self.videos.retain(|video| meet && oldest.is_some_and(|oldest| video.id < oldest));
         if self.videos.is_empty() {
             self.next = page.next;
         }
@@ -178,5 +180,8 @@ mod tests {
         assert_eq!(shelf.next(), Some(video(5, Stage::Ready).id));
         shelf.refresh(page(&[10], None));
         assert_eq!((numbers(&shelf), shelf.next()), (vec![10], None));
+        // More than a page came in between: the old ones come again with the pages that follow.
+        shelf.refresh(page(&[20, 19], Some(19)));
+        assert_eq!((numbers(&shelf), shelf.next()), (vec![20, 19], Some(video(19, Stage::Ready).id)));
     }
 }
