@@ -229,3 +229,33 @@ async fn make_clip(path: &Path) {
         .expect("ffmpeg runs");
     assert!(status.success());
 }
+
+#[tokio::test]
+async fn a_failure_of_ours_can_be_tried_again() {
+    use domain::{job::JobState, video::Stage};
+    use sea_orm::sea_query::Expr;
+    use server::{
+        db::entity::videos,
+        services::{
+            jobs::{Held, Jobs, hold, over},
+            videos::advance,
+        },
+    };
+    let mut app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let video = app.upload(&ada, "clip.mp4", &short_clip(&app).await).await;
+    let id = video.parse().expect("an id");
+    assert!(app.state.videos.retry(ada.user, id).await.is_err(), "it has not failed");
+    let lease = Jobs::new(app.db.clone(), "a worker".into()).claim().await.expect("asked").expect("its job");
+    assert_eq!(hold(&app.db, &lease, &over(JobState::Failed, Some("the disk broke"))).await.expect("noted"), Held::Yes);
+    let why = [(videos::Column::FailureCode, Expr::value("processing_failed"))];
+    assert!(advance(&app.db, id, Stage::Failed, &why).await.expect("noted"));
+    let failed = app.status(&ada, &video).await;
+    assert_eq!((failed["status"].as_str(), failed["error"]["code"].as_str()), (Some("failed"), Some("processing_failed")));
+
+    let again = app.state.videos.retry(ada.user, id).await.expect("tried again");
+    assert_eq!((again.stage, again.failure), (Stage::Queued, None));
+    assert!(app.state.videos.retry(ada.user, id).await.is_err(), "it is under way already");
+    app.work();
+    assert_eq!(app.settled(&ada, &video).await["status"], "done");
+}
