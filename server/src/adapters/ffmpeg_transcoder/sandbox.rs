@@ -128,7 +128,7 @@ mod tests {
         let confined = Confined {
             program: Path::new("/opt/ff/ffmpeg"),
             input: Some(input),
-            output: Some(Path::new("/work/out")),
+            output: Some(Path::new("/scratch/out")),
             memory_bytes: 1000,
             cpu_time: Duration::from_secs(60),
             file_bytes: 2000,
