@@ -53,6 +53,15 @@ test("only the embed page lets itself be framed", async ({ request, session }) =
   expect(await refuses(`/embed/${playbackId}`), "the embed page does not").toBe(false);
 });
 
+test("other sites cannot act with a visitor's cookie", async ({ request, session }) => {
+  const cookie = session.cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+  const post = async (headers: Record<string, string>) => (await request.post("/app/sign-out", { headers: { cookie, ...headers }, maxRedirects: 0 })).status();
+  expect(await post({ "sec-fetch-site": "cross-site" })).toBe(403);
+  expect(await post({ "sec-fetch-site": "same-site" })).toBe(403);
+  expect(await post({ origin: "https://evil.example" })).toBe(403);
+  expect(await request.get("/settings", { headers: { cookie } }).then((answer) => answer.url()), "still signed in").toMatch(/\/settings$/);
+});
+
 test("private ends the link, for the page, the player and the media", async ({ signedIn: page, request, apiKey, browser, server }) => {
   const before = await stream(request, apiKey, videoId);
   await page.goto(`/videos/${videoId}`);

@@ -50,8 +50,9 @@ pub fn assemble(
     let Ports { store, queue, transcoder, cdn } = ports;
     let db = || database.clone();
     let changes = Changes::default();
+    let private_media = PrivateMedia::default();
     let removals = Removals::new(db(), Arc::clone(&store));
-    let videos = Videos::new(db(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone());
+    let videos = Videos::new(db(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone(), private_media.clone());
     let limits = UploadLimits { max_size: settings.upload.max_size_bytes, unfinished_days: settings.upload.unfinished_days };
     let uploads = Uploads::new(db(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), limits);
     let jobs = Jobs::new(db(), format!("{}-{:08x}", std::process::id(), rand::random::<u32>()));
@@ -69,7 +70,7 @@ pub fn assemble(
         changes,
         settings: Arc::new(settings),
         store,
-        private_media: PrivateMedia::default(),
+        private_media,
         cdn,
         shutdown,
     };

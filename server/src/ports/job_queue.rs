@@ -22,7 +22,7 @@ pub struct QueueError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// A queue of wake-ups.
 #[async_trait::async_trait]
 pub trait JobQueue: Debug + Send + Sync {
-    /// Sends a wake-up. A failure is no loss: the sweeper sends it again.
+    /// Sends a wake-up. A failure is no loss: workers look at the rows by themselves.
     async fn send(&self, wake_up: WakeUp) -> Result<(), QueueError>;
 
     /// Waits for wake-ups, at most `patience`. An empty answer is an answer: the worker looks at the rows anyway.

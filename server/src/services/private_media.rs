@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use domain::{ids::GenerationId, video::Visibility};
+use domain::{
+    ids::{GenerationId, VideoId},
+    video::Visibility,
+};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
@@ -43,7 +46,16 @@ impl PrivateMedia {
         Ok(())
     }
 
-    /// Looks for changes, until it is dropped.
+    /// Reads one video anew: what this process changes counts at once, in both directions.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn refresh(&self, db: &DatabaseConnection, video: VideoId) -> Result<()> {
+        self.note(rows(db, videos::Column::Id.eq(video.0)).await?);
+        Ok(())
+    }
+
+    /// Looks for other processes' changes, until it is dropped.
     pub async fn follow(&self, db: &DatabaseConnection) {
         let mut since = now_ms();
         loop {

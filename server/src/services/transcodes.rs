@@ -125,7 +125,10 @@ impl Transcodes {
 
     async fn attempt(&self, attempt: &Attempt<'_>, shutdown: &mut watch::Receiver<bool>) -> std::result::Result<(), Stop> {
         if attempt.lease.attempt > MAX_ATTEMPTS {
-            // Tries that end with their worker's death note nothing; here they are counted.
+            // Tries that end with their worker's death note nothing; here they are counted, and what the last one left goes.
+            if let Some(leftover) = attempt.lease.leftover {
+                Removal::Generation(leftover).note(&self.db).await?;
+            }
             return Err(Error::broken("every try ended with the worker that made it").into());
         }
         self.begin(attempt).await?;

@@ -32,6 +32,7 @@ use crate::{
     services::{
         changes::{Change, Changes},
         jobs,
+        private_media::PrivateMedia,
         removals::{Removal, Removals},
     },
 };
@@ -49,6 +50,7 @@ pub struct Videos {
     queue: Arc<dyn JobQueue>,
     changes: Changes,
     removals: Removals,
+    private_media: PrivateMedia,
 }
 
 /// The end of the hour after `now`, plus `lifetime`: the same within an hour, so that browsers can cache what is signed with it.
@@ -58,8 +60,15 @@ pub fn stable_expiry(now: u64, lifetime: u64) -> u64 {
 
 impl Videos {
     /// Videos in `db`.
-    pub fn new(db: DatabaseConnection, cdn: Arc<dyn Cdn>, queue: Arc<dyn JobQueue>, changes: Changes, removals: Removals) -> Self {
-        Self { db, cdn, queue, changes, removals }
+    pub fn new(
+        db: DatabaseConnection,
+        cdn: Arc<dyn Cdn>,
+        queue: Arc<dyn JobQueue>,
+        changes: Changes,
+        removals: Removals,
+        private_media: PrivateMedia,
+    ) -> Self {
+        Self { db, cdn, queue, changes, removals, private_media }
     }
 
     /// One page of the library, newest first; `after` is the last video of the page before.
@@ -112,7 +121,9 @@ impl Videos {
     /// # Errors
     /// It is not there.
     pub async fn set_visibility(&self, user: UserId, video: VideoId, visibility: Visibility) -> Result<Video> {
-        self.change(user, video, &[(videos::Column::Visibility, visibility.as_str().to_owned())]).await
+        let changed = self.change(user, video, &[(videos::Column::Visibility, visibility.as_str().to_owned())]).await?;
+        self.private_media.refresh(&self.db, video).await?;
+        Ok(changed)
     }
 
     async fn change(&self, user: UserId, video: VideoId, changes: &[(videos::Column, String)]) -> Result<Video> {
@@ -177,7 +188,10 @@ impl Videos {
         }
         let job = jobs::enqueue(&transaction, video).await?;
         transaction.commit().await?;
-        self.queue.send(WakeUp { job, video }).await?;
+        if let Err(error) = self.queue.send(WakeUp { job, video }).await {
+            // The row stands; workers look at the rows by themselves.
+            tracing::warn!(%error, job_id = %job, "could not wake a worker");
+        }
         self.changes.tell(Change::Video { user, video });
         self.get(user, video).await
     }

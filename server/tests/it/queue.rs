@@ -78,6 +78,23 @@ async fn a_failed_try_waits_before_the_next() {
 }
 
 #[tokio::test]
+async fn a_job_that_kills_its_workers_ends_with_a_reason() {
+    let mut app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let video = app.upload(&ada, "clip.mp4", &noise(100)).await;
+    // As after the fifth worker died in the middle of it: running, its lease run out, nothing noted.
+    jobs::Entity::update_many()
+        .col_expr(jobs::Column::State, Expr::value(JobState::Running.as_str()))
+        .col_expr(jobs::Column::Attempt, Expr::value(domain::job::MAX_ATTEMPTS))
+        .exec(&app.db)
+        .await
+        .expect("aged");
+    app.work();
+    let status = app.settled(&ada, &video).await;
+    assert_eq!(status["error"]["code"], "processing_failed", "{status}");
+}
+
+#[tokio::test]
 async fn an_illegal_step_writes_nothing() {
     let app = with_jobs(1).await;
     let video = jobs::Entity::find().one(&app.db).await.expect("asked").expect("a job").video_id;
