@@ -121,8 +121,18 @@ pub struct Rendition {
     pub codec: String,
     /// Whether the source's own samples were kept.
     pub copied: bool,
+    /// Whether its files stand directly below the generation instead of in a folder of its name: an engine that names files itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flat: bool,
     /// The segments.
     pub playlist: MediaPlaylist,
+}
+
+impl Rendition {
+    /// Path of one of its files below the generation.
+    pub fn path(&self, file: &str) -> String {
+        if self.flat { file.to_owned() } else { format!("{}/{file}", self.name) }
+    }
 }
 
 /// The multivariant playlist of these renditions; `uri` turns a rendition's name into its media playlist's URI. Every
@@ -175,7 +185,7 @@ mod tests {
     }
 
     fn rendition(name: &str, track: Track, codec: &str, sizes: &[(u64, u64)]) -> Rendition {
-        Rendition { name: name.into(), track, codec: codec.into(), copied: false, playlist: playlist(sizes) }
+        Rendition { name: name.into(), track, codec: codec.into(), copied: false, flat: false, playlist: playlist(sizes) }
     }
 
     fn ladder() -> Vec<Rendition> {

@@ -50,7 +50,9 @@ impl StorageKey {
             Self::Source { .. } => "application/octet-stream",
             Self::Published { file, .. } => match file.rsplit_once('.').map(|(_, extension)| extension) {
                 Some("m4s") => "video/iso.segment",
-                Some("mp4") => "video/mp4",
+                Some("mp4" | "cmfv") => "video/mp4",
+                Some("cmfa") => "audio/mp4",
+                Some("m3u8") => "application/vnd.apple.mpegurl",
                 Some("jpg") => "image/jpeg",
                 Some("vtt") => "text/vtt; charset=utf-8",
                 _ => "application/octet-stream",

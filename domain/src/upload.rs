@@ -81,10 +81,40 @@ pub struct UploadTicket {
     /// How the file is cut.
     #[serde(flatten)]
     pub plan: PartPlan,
-    /// Where a part is PUT; `{number}` stands for the part's number.
+    /// Where a part is PUT with its [`CHECKSUM_HEADER`]; `{number}` stands for the part's number.
     pub part_url: String,
+    /// Present where the store takes parts itself: where to ask, by POST with a [`PartAnnouncement`], for the [`PartTarget`] of a part.
+    /// Whoever cannot do that may still use `part_url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_url: Option<String>,
     /// Parts that have already arrived.
     pub received: Vec<u32>,
+}
+
+/// A part that is about to be sent straight to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartAnnouncement {
+    /// CRC32C (Castagnoli) of its bytes; the store refuses others.
+    pub crc32c: u32,
+}
+
+/// What to do with an announced part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum PartTarget {
+    /// Nothing: the same bytes are safe already.
+    Safe {
+        /// What is safe.
+        receipt: PartReceipt,
+    },
+    /// PUT the bytes there, without cookies.
+    Put {
+        /// A signed URL, for this part and these bytes alone.
+        url: String,
+        /// Headers that are part of the signature, to send as they are.
+        headers: Vec<(String, String)>,
+    },
 }
 
 /// What the server answers to a part.

@@ -19,11 +19,12 @@ use crate::{
         playback::Playbacks,
         private_media::PrivateMedia,
         removals::Removals,
+        sources::Sources,
         transcodes::Transcodes,
         uploads::{UploadLimits, Uploads},
         videos::Videos,
     },
-    worker::Worker,
+    worker::{Tidying, Worker},
 };
 
 /// The adapters that were chosen.
@@ -51,15 +52,17 @@ pub fn assemble(
     let db = || database.clone();
     let changes = Changes::default();
     let private_media = PrivateMedia::default();
-    let removals = Removals::new(db(), Arc::clone(&store));
+    let removals = Removals::new(db(), Arc::clone(&store), Arc::clone(&transcoder), Arc::clone(&cdn));
     let videos = Videos::new(db(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone(), private_media.clone());
     let limits = UploadLimits { max_size: settings.upload.max_size_bytes, unfinished_days: settings.upload.unfinished_days };
     let uploads = Uploads::new(db(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), limits);
     let jobs = Jobs::new(db(), format!("{}-{:08x}", std::process::id(), rand::random::<u32>()));
-    let transcodes = Transcodes::new(db(), Arc::clone(&store), transcoder, jobs.clone(), removals.clone(), changes.clone());
+    let transcodes = Transcodes::new(db(), Arc::clone(&store), Arc::clone(&transcoder), jobs.clone(), removals.clone(), changes.clone());
     let lifetime = settings.playback.link_lifetime_minutes * 60;
     let playback = Playbacks::new(db(), Arc::clone(&cdn), grant_key, settings.public_url.clone(), lifetime);
-    let worker = Worker { queue, jobs, transcodes, removals, uploads: uploads.clone(), slots: settings.transcode.jobs };
+    let sources = Sources::new(db(), settings.upload.source_retention_days);
+    let tidying = Tidying { removals, uploads: uploads.clone(), sources };
+    let worker = Worker { queue, transcoder, jobs, transcodes, tidying, slots: settings.transcode.jobs };
     let accounts = Accounts::new(db(), settings.registration);
     let state = AppState {
         accounts,

@@ -16,6 +16,8 @@ const ENV_PREFIX: &str = "MILLRACE_";
 /// Names a settings file; not a setting itself.
 const ENV_CONFIG: &str = "MILLRACE_CONFIG";
 const DEFAULT_FILE: &str = "millrace.toml";
+/// Videos watched over at once where another machine does the work.
+const JOBS_ELSEWHERE: usize = 32;
 
 /// Who may sign up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -39,6 +41,60 @@ pub enum Sandbox {
     Off,
 }
 
+/// Where bytes live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// Files in the data folder.
+    Files,
+    /// S3 or a store that speaks it.
+    S3,
+}
+
+/// How workers hear of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueKind {
+    /// By the database.
+    Database,
+    /// By SQS.
+    Sqs,
+}
+
+/// What makes renditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TranscoderKind {
+    /// ffmpeg on this machine.
+    Ffmpeg,
+    /// AWS Elemental MediaConvert.
+    Mediaconvert,
+}
+
+/// Who delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CdnKind {
+    /// This process.
+    Origin,
+    /// CloudFront.
+    Cloudfront,
+}
+
+/// How S3 encrypts at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Encryption {
+    /// As the bucket is set.
+    #[serde(rename = "bucket")]
+    Bucket,
+    /// By S3's own keys.
+    #[serde(rename = "AES256")]
+    Aes256,
+    /// By a key of KMS.
+    #[serde(rename = "aws:kms")]
+    Kms,
+}
+
 /// What the program runs with. Each field's meaning stands in [`DEFAULTS`].
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,8 +109,12 @@ pub struct Settings {
     pub log: String,
     /// Who may sign up.
     pub registration: Registration,
+    /// Which adapters are chosen.
+    pub ports: PortSettings,
     /// The database.
     pub database: DatabaseSettings,
+    /// The key that signs links.
+    pub signing: SigningSettings,
     /// Sessions.
     pub session: SessionSettings,
     /// Uploads.
@@ -63,6 +123,116 @@ pub struct Settings {
     pub transcode: TranscodeSettings,
     /// Playback.
     pub playback: PlaybackSettings,
+    /// What is common to the AWS adapters.
+    pub aws: AwsSettings,
+    /// S3.
+    pub s3: S3Settings,
+    /// SQS.
+    pub sqs: SqsSettings,
+    /// MediaConvert.
+    pub mediaconvert: MediaConvertSettings,
+    /// CloudFront.
+    pub cloudfront: CloudFrontSettings,
+}
+
+/// Which adapter stands behind each port.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortSettings {
+    /// Where bytes live.
+    pub store: StoreKind,
+    /// How workers hear of jobs.
+    pub queue: QueueKind,
+    /// What makes renditions.
+    pub transcoder: TranscoderKind,
+    /// Who delivers.
+    pub cdn: CdnKind,
+}
+
+/// The key that signs links.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningSettings {
+    /// 64 hexadecimal digits, or empty for a file in the data folder.
+    pub key: SecretString,
+}
+
+/// What is common to the AWS adapters.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsSettings {
+    /// Region, or empty for what the environment of AWS programs says.
+    pub region: String,
+    /// Base URL for services without their own, or empty for AWS.
+    pub endpoint: String,
+}
+
+/// S3.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Settings {
+    /// Bucket for sources.
+    pub input_bucket: String,
+    /// Bucket for published objects.
+    pub output_bucket: String,
+    /// Base URL, or empty.
+    pub endpoint: String,
+    /// Whether buckets stand in the path.
+    pub path_style: bool,
+    /// Encryption at rest.
+    pub encryption: Encryption,
+    /// Key of KMS, or empty.
+    pub kms_key_id: String,
+    /// Minutes that a presigned URL works.
+    pub presign_minutes: u64,
+}
+
+/// SQS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqsSettings {
+    /// The queue.
+    pub queue_url: String,
+    /// Base URL, or empty.
+    pub endpoint: String,
+    /// Seconds until an unacknowledged message comes again.
+    pub visibility_seconds: u32,
+}
+
+/// MediaConvert.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaConvertSettings {
+    /// The role it takes on.
+    pub role_arn: String,
+    /// Its queue.
+    pub queue_arn: String,
+    /// Base URL, or empty.
+    pub endpoint: String,
+    /// Name of this installation in the metadata of jobs.
+    pub environment: String,
+    /// Seconds between two looks at a running job.
+    pub poll_seconds: u64,
+}
+
+/// CloudFront.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudFrontSettings {
+    /// Base URL of the distribution, without a slash at the end.
+    pub url: String,
+    /// The distribution.
+    pub distribution_id: String,
+    /// The id of the public key.
+    pub key_id: String,
+    /// File with the private key, or empty.
+    pub private_key_file: PathBuf,
+    /// The private key itself, or empty.
+    pub private_key: SecretString,
+    /// What the distribution sends in `x-millrace-origin`, or empty.
+    pub origin_secret: SecretString,
+    /// Base URL of its control plane, or empty.
+    pub endpoint: String,
 }
 
 /// The database.
@@ -73,6 +243,10 @@ pub struct DatabaseSettings {
     pub url: SecretString,
     /// Connections held open at most.
     pub max_connections: u32,
+    /// Seconds to wait for a free connection.
+    pub acquire_timeout_seconds: u64,
+    /// Seconds that a statement may take on PostgreSQL; 0 for no limit of ours.
+    pub statement_timeout_seconds: u64,
 }
 
 /// Sessions.
@@ -91,6 +265,8 @@ pub struct UploadSettings {
     pub max_size_bytes: u64,
     /// Days after which an unfinished upload is given up.
     pub unfinished_days: i64,
+    /// Days after which the source of a video that plays is deleted; 0 to keep it.
+    pub source_retention_days: i64,
 }
 
 /// Transcoding.
@@ -212,8 +388,14 @@ impl Settings {
         while self.public_url.ends_with('/') {
             self.public_url.pop();
         }
+        while self.cloudfront.url.ends_with('/') {
+            self.cloudfront.url.pop();
+        }
         if self.transcode.jobs == 0 {
-            self.transcode.jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4));
+            self.transcode.jobs = match self.ports.transcoder {
+                TranscoderKind::Ffmpeg => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)),
+                TranscoderKind::Mediaconvert => JOBS_ELSEWHERE,
+            };
         }
         if self.transcode.scratch_dir.as_os_str().is_empty() {
             self.transcode.scratch_dir = self.data_dir.join("scratch");
@@ -294,20 +476,35 @@ fn check_values(table: &Table) -> Result<(), ConfigError> {
     if text("data_dir").is_empty() {
         return Err(fail("data_dir", "must name a folder".into()));
     }
-    for (name, words) in [("registration", &["open", "closed"][..]), ("transcode.sandbox", &["auto", "bubblewrap", "off"][..])] {
+    for (name, words) in [
+        ("registration", &["open", "closed"][..]),
+        ("transcode.sandbox", &["auto", "bubblewrap", "off"][..]),
+        ("ports.store", &["files", "s3"][..]),
+        ("ports.queue", &["database", "sqs"][..]),
+        ("ports.transcoder", &["ffmpeg", "mediaconvert"][..]),
+        ("ports.cdn", &["origin", "cloudfront"][..]),
+        ("s3.encryption", &["bucket", "AES256", "aws:kms"][..]),
+    ] {
         if !words.contains(&text(name)) {
             return Err(fail(name, format!("must be one of {}, not `{}`", words.join(", "), text(name))));
         }
     }
     let database = text("database.url");
-    if !database.is_empty() && !database.starts_with("sqlite:") {
-        return Err(fail("database.url", "must be empty or start with sqlite:".into()));
+    if !database.is_empty() && !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| database.starts_with(scheme)) {
+        return Err(fail("database.url", "must be empty or start with sqlite: or postgres://".into()));
     }
+    check_ports(&text)?;
     for (name, least, most) in [
         ("database.max_connections", 2, 1_000),
         ("session.days", 1, 3_650),
         ("upload.max_size_bytes", 1, 1 << 46),
         ("upload.unfinished_days", 1, 3_650),
+        ("upload.source_retention_days", 0, 36_500),
+        ("database.acquire_timeout_seconds", 1, 600),
+        ("database.statement_timeout_seconds", 0, 3_600),
+        ("s3.presign_minutes", 1, 720),
+        ("sqs.visibility_seconds", 30, 43_200),
+        ("mediaconvert.poll_seconds", 1, 3_600),
         ("transcode.jobs", 0, 256),
         ("transcode.max_duration_minutes", 1, 100_000),
         ("transcode.max_pixels", 10_000, 1 << 32),
@@ -318,6 +515,46 @@ fn check_values(table: &Table) -> Result<(), ConfigError> {
         if !(least..=most).contains(&value) {
             return Err(fail(name, format!("must lie between {least} and {most}, not {value}")));
         }
+    }
+    Ok(())
+}
+
+/// Checks that what the chosen adapters need is there, and that they go together.
+fn check_ports<'a>(text: &impl Fn(&str) -> &'a str) -> Result<(), ConfigError> {
+    let fail = |name: &str, message: String| Err(ConfigError::Value { name: name.into(), origin: "see the settings".into(), message });
+    let chosen = |port: &str, adapter: &str| text(port) == adapter;
+    let wants_s3 = [("ports.transcoder", "mediaconvert"), ("ports.cdn", "cloudfront")];
+    for (port, adapter) in wants_s3 {
+        if chosen(port, adapter) && !chosen("ports.store", "s3") {
+            return fail("ports.store", format!("must be s3 where `{port}` is {adapter}: it reads and writes there"));
+        }
+    }
+    let needed: [(&str, &str, &[&str]); 4] = [
+        ("ports.store", "s3", &["s3.input_bucket", "s3.output_bucket"]),
+        ("ports.queue", "sqs", &["sqs.queue_url"]),
+        ("ports.transcoder", "mediaconvert", &["mediaconvert.role_arn", "mediaconvert.queue_arn", "mediaconvert.environment"]),
+        ("ports.cdn", "cloudfront", &["cloudfront.url", "cloudfront.distribution_id", "cloudfront.key_id"]),
+    ];
+    for (port, adapter, names) in needed {
+        if let Some(missing) = names.iter().find(|name| chosen(port, adapter) && text(name).is_empty()) {
+            return fail(missing, format!("must be set where `{port}` is {adapter}"));
+        }
+    }
+    if chosen("ports.cdn", "cloudfront") && text("cloudfront.private_key_file").is_empty() == text("cloudfront.private_key").is_empty() {
+        return fail("cloudfront.private_key_file", "must be set where `ports.cdn` is cloudfront; or private_key, but not both".into());
+    }
+    for name in ["aws.endpoint", "s3.endpoint", "sqs.endpoint", "mediaconvert.endpoint", "cloudfront.endpoint", "cloudfront.url"] {
+        if !text(name).is_empty() && !text(name).starts_with("http://") && !text(name).starts_with("https://") {
+            return fail(name, format!("must start with http:// or https://, not `{}`", text(name)));
+        }
+    }
+    let key = text("signing.key");
+    if !key.is_empty() && (key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return fail("signing.key", "must be 64 hexadecimal digits: openssl rand -hex 32 makes some".into());
+    }
+    let shared = chosen("ports.queue", "sqs") || chosen("ports.cdn", "cloudfront");
+    if shared && key.is_empty() {
+        return fail("signing.key", "must be set where several processes can serve: openssl rand -hex 32 makes one".into());
     }
     Ok(())
 }
@@ -366,6 +603,14 @@ mod tests {
             ("MILLRACE_UPLOAD_MAX_SIZE_BYTES", "0", "`upload.max_size_bytes`"),
             ("MILLRACE_PUBLIC_URL", "video.example.com", "`public_url`"),
             ("MILLRACE_BIND", "0.0.0.0:3000", "`public_url`"),
+            ("MILLRACE_PORTS_STORE", "s3", "`s3.input_bucket`"),
+            ("MILLRACE_PORTS_STORE", "ftp", "`ports.store`"),
+            ("MILLRACE_PORTS_QUEUE", "sqs", "`sqs.queue_url`"),
+            ("MILLRACE_PORTS_TRANSCODER", "mediaconvert", "`ports.store`"),
+            ("MILLRACE_PORTS_CDN", "cloudfront", "`ports.store`"),
+            ("MILLRACE_SIGNING_KEY", "secret", "`signing.key`"),
+            ("MILLRACE_DATABASE_URL", "mysql://x", "`database.url`"),
+            ("MILLRACE_AWS_ENDPOINT", "localhost", "`aws.endpoint`"),
             ("MILLRACE_TYPO", "1", "`typo`"),
             ("MILLRACE_UPLOAD", "1", "`upload`"),
         ] {

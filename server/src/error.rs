@@ -3,7 +3,7 @@
 
 use domain::error::{Code, Problem};
 
-use crate::ports::{blob_store::BlobError, job_queue::QueueError, transcoder::TranscodeError};
+use crate::ports::{blob_store::BlobError, cdn::CdnError, job_queue::QueueError, transcoder::TranscodeError};
 
 /// What a service can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum Error {
     /// The store.
     #[error("store: {0}")]
     Store(#[from] BlobError),
+    /// The CDN.
+    #[error("CDN: {0}")]
+    Cdn(#[from] CdnError),
     /// The queue.
     #[error("queue: {0}")]
     Queue(#[from] QueueError),

@@ -1,15 +1,35 @@
 //! The worker: takes jobs as fast as it has room for them, and tidies up in between. It runs inside `serve` or alone.
+//!
+//! The row is the truth. A message says that looking may be worth it; it is kept from coming again while its job runs here, and ends when
+//! the row says that nobody needs it any more.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::{sync::watch, task::JoinSet};
-
-use crate::{
-    ports::job_queue::JobQueue,
-    services::{jobs::Jobs, removals::Removals, transcodes::Transcodes, uploads::Uploads},
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-/// How long one wait for a wake-up lasts; rows are looked at after each.
+use domain::ids::JobId;
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::{
+    ports::{
+        job_queue::{Delivery, HEARTBEAT, JobQueue, Message, Receipt},
+        transcoder::Transcoder,
+    },
+    services::{
+        jobs::{Jobs, Lease},
+        removals::Removals,
+        sources::Sources,
+        transcodes::Transcodes,
+        uploads::Uploads,
+    },
+};
+
+/// How long one wait for a message lasts; rows are looked at after each.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Wait after the database or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
@@ -19,81 +39,189 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// What a worker needs.
 #[derive(Debug, Clone)]
 pub struct Worker {
-    /// Wake-ups.
+    /// Messages.
     pub queue: Arc<dyn JobQueue>,
+    /// Who is told what messages say of its encodes.
+    pub transcoder: Arc<dyn Transcoder>,
     /// Leases.
     pub jobs: Jobs,
     /// The work.
     pub transcodes: Transcodes,
-    /// Objects to delete.
-    pub removals: Removals,
-    /// Uploads to give up.
-    pub uploads: Uploads,
+    /// What is done in between.
+    pub tidying: Tidying,
     /// Jobs at once.
     pub slots: usize,
 }
 
+/// What is done in between.
+#[derive(Debug, Clone)]
+pub struct Tidying {
+    /// Objects to delete.
+    pub removals: Removals,
+    /// Uploads to give up.
+    pub uploads: Uploads,
+    /// Sources to let go of.
+    pub sources: Sources,
+}
+
+/// The newest receipt of the message about each job that runs here: a message that comes again has a new one, and only that counts.
+type Receipts = Arc<Mutex<HashMap<JobId, Option<Receipt>>>>;
+
+/// A worker at work.
+struct Shift {
+    worker: Worker,
+    running: JoinSet<()>,
+    receipts: Receipts,
+    shutdown: watch::Receiver<bool>,
+}
+
 impl Worker {
     /// Works until `shutdown` turns true; then running encodes are stopped and their jobs given back.
-    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
-        let tidying = tokio::spawn(tidy(self.removals.clone(), self.uploads.clone()));
-        let mut running = JoinSet::new();
-        while !*shutdown.borrow() {
-            while running.try_join_next().is_some() {}
-            if running.len() >= self.slots {
+    pub async fn run(self, shutdown: watch::Receiver<bool>) {
+        let tidying = tokio::spawn(self.tidying.clone().run());
+        Shift { worker: self, running: JoinSet::new(), receipts: Receipts::default(), shutdown }.work().await;
+        tidying.abort();
+    }
+}
+
+impl Shift {
+    async fn work(mut self) {
+        while !*self.shutdown.borrow() {
+            while self.running.try_join_next().is_some() {}
+            let room = self.worker.slots.saturating_sub(self.running.len());
+            if room == 0 {
                 tokio::select! {
-                    _ = running.join_next() => {}
-                    _ = shutdown.wait_for(|down| *down) => {}
+                    _ = self.running.join_next() => {}
+                    _ = self.shutdown.wait_for(|down| *down) => {}
                 }
                 continue;
             }
-            match self.jobs.claim().await {
-                Ok(Some(lease)) => {
-                    let (transcodes, shutdown) = (self.transcodes.clone(), shutdown.clone());
-                    running.spawn(async move {
-                        if let Err(error) = transcodes.run(&lease, shutdown).await {
-                            tracing::error!(%error, job_id = %lease.job, "a job could not be brought to an end; its lease will run out");
-                        }
-                    });
-                }
-                Ok(None) => self.wait(&mut shutdown).await,
+            match self.worker.jobs.claim().await {
+                Ok(Some(lease)) => self.start(lease, None),
+                Ok(None) => self.listen(room).await,
                 Err(error) => {
                     tracing::error!(%error, "cannot look for jobs; trying again");
-                    pause(&mut shutdown).await;
+                    self.pause().await;
                 }
             }
         }
-        while running.join_next().await.is_some() {}
-        tidying.abort();
+        while self.running.join_next().await.is_some() {}
     }
 
-    async fn wait(&self, shutdown: &mut watch::Receiver<bool>) {
+    /// Waits for messages and does what they say.
+    async fn listen(&mut self, room: usize) {
         let received = tokio::select! {
-            received = self.queue.receive(PATIENCE) => received,
-            _ = shutdown.wait_for(|down| *down) => return,
+            received = self.worker.queue.receive(PATIENCE, room) => received,
+            _ = self.shutdown.wait_for(|down| *down) => return,
         };
-        if let Err(error) = received {
-            tracing::warn!(%error, "cannot hear of new jobs; looking at the rows instead");
-            pause(shutdown).await;
+        match received {
+            Ok(deliveries) => {
+                for delivery in deliveries {
+                    if let Err(error) = self.handle(delivery).await {
+                        // The message comes again.
+                        tracing::error!(%error, "cannot do what a message says; trying again when it comes again");
+                        self.pause().await;
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot hear of new jobs; looking at the rows instead");
+                self.pause().await;
+            }
+        }
+    }
+
+    async fn handle(&mut self, delivery: Delivery) -> crate::error::Result<()> {
+        let Delivery { message, receipt } = delivery;
+        match message {
+            Message::WakeUp(wake_up) => {
+                if let Some(newest) = lock(&self.receipts).get_mut(&wake_up.job) {
+                    *newest = receipt;
+                    return Ok(());
+                }
+                if let Some(lease) = self.worker.jobs.claim_job(wake_up.job).await? {
+                    self.start(lease, receipt);
+                    return Ok(());
+                }
+                // Over, gone, somebody else's, or for later: the row says all there is to say.
+            }
+            Message::Encode(report) => {
+                self.worker.jobs.note_report(&report).await?;
+                self.worker.transcoder.hear(&report);
+            }
+        }
+        if let Some(receipt) = receipt {
+            self.worker.queue.acknowledge(&receipt).await?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, lease: Lease, receipt: Option<Receipt>) {
+        let (worker, shutdown, receipts) = (self.worker.clone(), self.shutdown.clone(), Arc::clone(&self.receipts));
+        lock(&receipts).insert(lease.job, receipt);
+        self.running.spawn(async move {
+            let heartbeat = extend(Arc::clone(&worker.queue), Arc::clone(&receipts), lease.job);
+            let done = worker.transcodes.run(&lease, shutdown).await;
+            heartbeat.abort();
+            let receipt = lock(&receipts).remove(&lease.job).flatten();
+            if let Err(error) = done {
+                tracing::error!(%error, job_id = %lease.job, "a job could not be brought to an end; its lease will run out");
+            } else if let Some(receipt) = receipt
+                && let Err(error) = end(&worker, lease.job, &receipt).await
+            {
+                tracing::warn!(%error, job_id = %lease.job, "a message could not be acknowledged; it will come again and find nothing to do");
+            }
+        });
+    }
+
+    async fn pause(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep(AFTER_FAILURE) => {}
+            _ = self.shutdown.wait_for(|down| *down) => {}
         }
     }
 }
 
-async fn pause(shutdown: &mut watch::Receiver<bool>) {
-    tokio::select! {
-        () = tokio::time::sleep(AFTER_FAILURE) => {}
-        _ = shutdown.wait_for(|down| *down) => {}
-    }
+fn lock(receipts: &Receipts) -> MutexGuard<'_, HashMap<JobId, Option<Receipt>>> {
+    receipts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn tidy(removals: Removals, uploads: Uploads) {
-    loop {
-        if let Err(error) = removals.work_off().await {
-            tracing::warn!(%error, "cannot delete leftovers; trying again later");
+/// Keeps the message about a running job from coming again.
+fn extend(queue: Arc<dyn JobQueue>, receipts: Receipts, job: JobId) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            let newest = lock(&receipts).get(&job).cloned().flatten();
+            if let Some(receipt) = newest
+                && let Err(error) = queue.extend(&receipt).await
+            {
+                tracing::warn!(%error, job_id = %job, "a message could not be extended; it may come again");
+            }
         }
-        if let Err(error) = uploads.give_up_stale().await {
-            tracing::warn!(%error, "cannot give up stale uploads; trying again later");
+    })
+}
+
+/// Acknowledges the message about a job that has been worked on, where the row says that nobody needs it any more.
+async fn end(worker: &Worker, job: JobId, receipt: &Receipt) -> crate::error::Result<()> {
+    if worker.jobs.settled(job).await? {
+        worker.queue.acknowledge(receipt).await?;
+    }
+    Ok(())
+}
+
+impl Tidying {
+    async fn run(self) {
+        loop {
+            if let Err(error) = self.sources.let_go_of_old().await {
+                tracing::warn!(%error, "cannot let go of old sources; trying again later");
+            }
+            if let Err(error) = self.removals.work_off().await {
+                tracing::warn!(%error, "cannot delete leftovers; trying again later");
+            }
+            if let Err(error) = self.uploads.give_up_stale().await {
+                tracing::warn!(%error, "cannot give up stale uploads; trying again later");
+            }
+            tokio::time::sleep(TIDY_EVERY).await;
         }
-        tokio::time::sleep(TIDY_EVERY).await;
     }
 }

@@ -262,6 +262,7 @@ mod tests {
             video_id: id.parse().expect("an id"),
             plan: PartPlan::for_size(size),
             part_url: "/api/v1/uploads/x/parts/{number}".into(),
+            target_url: None,
             received: vec![],
         });
         item

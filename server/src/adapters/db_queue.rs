@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::ports::job_queue::{JobQueue, QueueError, WakeUp};
+use crate::ports::job_queue::{Delivery, JobQueue, Message, QueueError, Receipt, WakeUp};
 
 /// How long a job of another process waits at most before it is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -21,8 +21,10 @@ pub struct DbQueue {
 }
 
 impl DbQueue {
-    fn take(&self) -> Vec<WakeUp> {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self, most: usize) -> Vec<Delivery> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = waiting.len().min(most);
+        waiting.drain(..count).map(|wake_up| Delivery { message: Message::WakeUp(wake_up), receipt: None }).collect()
     }
 }
 
@@ -34,14 +36,22 @@ impl JobQueue for DbQueue {
         Ok(())
     }
 
-    async fn receive(&self, patience: Duration) -> Result<Vec<WakeUp>, QueueError> {
+    async fn receive(&self, patience: Duration, most: usize) -> Result<Vec<Delivery>, QueueError> {
         let arrived = self.arrived.notified();
-        let waiting = self.take();
+        let waiting = self.take(most);
         if !waiting.is_empty() {
             return Ok(waiting);
         }
         // A time-out is an answer too: it sends the worker to the rows.
         let _ = tokio::time::timeout(patience.min(LOOK_EVERY), arrived).await;
-        Ok(self.take())
+        Ok(self.take(most))
+    }
+
+    async fn extend(&self, _receipt: &Receipt) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn acknowledge(&self, _receipt: &Receipt) -> Result<(), QueueError> {
+        Ok(())
     }
 }

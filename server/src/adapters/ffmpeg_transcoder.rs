@@ -115,13 +115,14 @@ impl Transcoder for FfmpegTranscoder {
         Ok(TranscodeState::Done { renditions: made.renditions, poster: made.poster })
     }
 
-    async fn cancel(&self, id: &TranscodeId) {
+    async fn cancel(&self, id: &TranscodeId) -> Result<(), TranscodeError> {
         let encode = self.encodes().remove(&id.0);
         if let Some(encode) = encode {
             encode.task.abort();
             // Waits until its process and folder are let go. What it came to in the end nobody wants to know.
             let _ = encode.task.await;
         }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! safe. A part is acknowledged when its bytes and its ledger line are on the disk (`fdatasync`), never before. Objects appear by rename.
 
 use std::{
+    collections::HashMap,
     fmt,
     io::ErrorKind,
     os::unix::fs::FileExt,
@@ -14,6 +15,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use domain::{
+    ids::GenerationId,
     storage_key::StorageKey,
     upload::{PartPlan, PartReceipt},
 };
@@ -331,6 +333,11 @@ impl BlobStore for FsStore {
         blocking(move || std::fs::metadata(path).map(|metadata| metadata.len()).map_err(disk)).await
     }
 
+    async fn list_generation(&self, generation: GenerationId) -> Result<HashMap<String, u64>, BlobError> {
+        let root = self.root.join(StorageKey::generation_prefix(generation));
+        blocking(move || sizes_below(&root).map_err(disk)).await
+    }
+
     async fn delete(&self, key: &StorageKey) -> Result<(), BlobError> {
         let path = self.path(key);
         blocking(move || match std::fs::remove_file(path) {
@@ -356,6 +363,26 @@ impl BlobStore for FsStore {
     fn local_path(&self, key: &StorageKey) -> Option<PathBuf> {
         Some(self.path(key))
     }
+}
+
+/// Sizes of the files in a folder and in the folders below it, by path relative to it.
+fn sizes_below(root: &Path) -> std::io::Result<HashMap<String, u64>> {
+    let (mut found, mut open) = (HashMap::new(), vec![root.to_path_buf()]);
+    while let Some(folder) = open.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            other => other?,
+        };
+        for entry in entries {
+            let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
+            if entry.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+                open.push(path);
+            } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str) {
+                found.insert(name.to_owned(), entry?.len());
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Length and checksum of a body whose bytes are not kept.

@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
-use crate::ports::cdn::{Audience, Cdn, SignedPrefix, Verified};
+use crate::ports::cdn::{Audience, Cdn, CdnError, SignedPrefix, Verified};
 
 /// Path under which this origin serves published objects, with a slash at both ends.
 pub const MEDIA_PATH: &str = "/media/";
@@ -51,6 +51,7 @@ const fn letter(audience: Audience) -> &'static str {
     }
 }
 
+#[async_trait::async_trait]
 impl Cdn for OriginCdn {
     fn sign(&self, generation: GenerationId, audience: Audience, expires_at: u64) -> SignedPrefix {
         let signature = URL_SAFE_NO_PAD.encode(self.mac(generation, audience, expires_at).finalize().into_bytes());
@@ -58,6 +59,11 @@ impl Cdn for OriginCdn {
             base: format!("{}{MEDIA_PATH}{generation}/", self.public_url),
             query: format!("e={expires_at}&a={}&s={signature}", letter(audience)),
         }
+    }
+
+    fn sign_playlists(&self, grant: &str, _expires_at: u64) -> SignedPrefix {
+        // The grant in the path is signed itself.
+        SignedPrefix { base: format!("{}/hls/{grant}/", self.public_url), query: String::new() }
     }
 
     fn verify(&self, generation: &str, file: &str, query: &str, now: u64) -> Option<Verified> {
@@ -80,6 +86,11 @@ impl Cdn for OriginCdn {
             return None;
         }
         StorageKey::published(generation, file).map(|key| Verified { generation, key, audience })
+    }
+
+    async fn withdraw(&self, _generation: GenerationId) -> Result<(), CdnError> {
+        // There is no cache between this process and the store.
+        Ok(())
     }
 }
 

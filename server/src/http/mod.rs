@@ -71,6 +71,7 @@ where
         .route("/api/v1/uploads", post(uploads::begin))
         .route("/api/v1/uploads/{upload}", get(uploads::ticket).delete(uploads::abort))
         .route("/api/v1/uploads/{upload}/parts/{number}", put(uploads::put_part))
+        .route("/api/v1/uploads/{upload}/parts/{number}/target", post(uploads::target))
         .route("/api/v1/uploads/{upload}/complete", post(uploads::complete))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/playback/{playback_id}", get(playback::playback))

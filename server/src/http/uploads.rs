@@ -9,7 +9,7 @@ use axum::{
 use domain::{
     error::Problem,
     ids::UploadId,
-    upload::{BeginUpload, CHECKSUM_HEADER, PartReceipt, UploadTicket},
+    upload::{BeginUpload, CHECKSUM_HEADER, PartAnnouncement, PartReceipt, PartTarget, UploadTicket},
     video::Status,
 };
 
@@ -49,6 +49,16 @@ pub async fn put_part(
         crc32c.ok_or_else(|| Problem::invalid(format!("Send the part's CRC32C as eight hexadecimal digits in {CHECKSUM_HEADER}.")))?;
     let length = text(header::CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
     Ok(Json(state.uploads.put_part(viewer.user, upload, number, crc32c, length, stream(body)).await?))
+}
+
+/// `POST /api/v1/uploads/{upload}/parts/{number}/target`.
+pub async fn target(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    Ids((upload, number)): Ids<(UploadId, u32)>,
+    JsonBody(announced): JsonBody<PartAnnouncement>,
+) -> Result<Json<PartTarget>> {
+    Ok(Json(state.uploads.target(viewer.user, upload, number, announced).await?))
 }
 
 /// `POST /api/v1/uploads/{upload}/complete`.

@@ -1,14 +1,16 @@
 //! Where bytes live: sources while they arrive and after, and published objects. Names are [`StorageKey`]s only.
 
 use std::{
+    collections::HashMap,
     fmt::{Debug, Display},
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
 use domain::{
+    ids::GenerationId,
     storage_key::StorageKey,
-    upload::{PartPlan, PartReceipt},
+    upload::{PartPlan, PartReceipt, PartTarget},
 };
 use futures::stream::BoxStream;
 
@@ -123,6 +125,9 @@ pub trait BlobStore: Debug + Display + Send + Sync {
     /// The size of an object in bytes.
     async fn size(&self, key: &StorageKey) -> Result<u64, BlobError>;
 
+    /// All objects of a generation: their paths below it, with their sizes in bytes. Empty where there are none.
+    async fn list_generation(&self, generation: GenerationId) -> Result<HashMap<String, u64>, BlobError>;
+
     /// Deletes an object. No error where there is none.
     async fn delete(&self, key: &StorageKey) -> Result<(), BlobError>;
 
@@ -134,4 +139,26 @@ pub trait BlobStore: Debug + Display + Send + Sync {
 
     /// The object as a local file, for stores that have one; others are read through [`BlobStore::get`].
     fn local_path(&self, key: &StorageKey) -> Option<PathBuf>;
+
+    /// The ability to take parts without us in between, for stores that have it.
+    fn presigner(&self) -> Option<&dyn PresignParts> {
+        None
+    }
+}
+
+/// An optional ability of a store: clients send parts straight to it, by URLs that we sign.
+#[async_trait::async_trait]
+pub trait PresignParts: Send + Sync {
+    /// Where a client may PUT a part with this checksum, for a limited time. The store itself refuses other bytes. A part that is safe stays as it
+    /// is: [`PartTarget::Safe`] for the same checksum, [`BlobError::ChecksumMismatch`] for another.
+    ///
+    /// The caller has checked that `number` is in the plan.
+    async fn presign_part(
+        &self,
+        key: &StorageKey,
+        upload: &MultipartId,
+        plan: PartPlan,
+        number: u32,
+        crc32c: u32,
+    ) -> Result<PartTarget, BlobError>;
 }

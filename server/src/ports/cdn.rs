@@ -4,24 +4,29 @@ use std::fmt::Debug;
 
 use domain::{ids::GenerationId, storage_key::StorageKey};
 
-/// The right to fetch every object of one generation until a moment: URL base and query that go around an object's file name.
+/// The right to fetch everything below a path until a moment: URL base and query that go around a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedPrefix {
-    /// URL up to and with the slash behind the generation.
+    /// URL up to and with the slash behind the path.
     pub base: String,
-    /// Query without its question mark.
+    /// Query without its question mark; empty where the path is the right by itself.
     pub query: String,
 }
 
 impl SignedPrefix {
-    /// The URL of an object below the generation, such as `720p/00001.m4s`.
+    /// The URL of something below the path, such as `720p/00001.m4s`.
     pub fn url(&self, file: &str) -> String {
-        format!("{}{file}?{}", self.base, self.query)
+        format!("{}{}", self.base, self.relative(file))
+    }
+
+    /// The same as a reference relative to the path.
+    pub fn relative(&self, file: &str) -> String {
+        if self.query.is_empty() { file.to_owned() } else { format!("{file}?{}", self.query) }
     }
 }
 
 /// Whom something is signed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Audience {
     /// The owner: good whatever the video's visibility.
     Owner,
@@ -40,13 +45,25 @@ pub struct Verified {
     pub audience: Audience,
 }
 
-/// A deliverer of published objects.
+/// What a deliverer can fail with; a new try may help.
+#[derive(Debug, thiserror::Error)]
+#[error("the CDN failed: {0}")]
+pub struct CdnError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A deliverer of published objects, and of the playlists that name them.
+#[async_trait::async_trait]
 pub trait Cdn: Debug + Send + Sync {
-    /// Signs a generation's prefix until `expires_at`, a second of the Unix epoch. The same input gives the same output, so
+    /// Signs a generation's prefix until `expires_at`, a second of the Unix epoch. In one process the same input gives the same output, so
     /// that browsers can cache.
     fn sign(&self, generation: GenerationId, audience: Audience, expires_at: u64) -> SignedPrefix;
+
+    /// Signs `/hls/{grant}/`, where the playlists of a grant are fetched, until `expires_at`, a second of the Unix epoch.
+    fn sign_playlists(&self, grant: &str, expires_at: u64) -> SignedPrefix;
 
     /// What a request to our own origin asks for, if its signature is right and holds at `now`. `None` is the answer of deliverers whose
     /// bytes do not pass through us.
     fn verify(&self, generation: &str, file: &str, query: &str, now: u64) -> Option<Verified>;
+
+    /// Takes a generation whose objects were deleted out of caches. Doing it again is harmless.
+    async fn withdraw(&self, generation: GenerationId) -> Result<(), CdnError>;
 }

@@ -10,6 +10,7 @@ use domain::{
     storage_key::StorageKey,
     video::FailureCode,
 };
+use serde::{Deserialize, Serialize};
 
 /// File name of the poster below its generation.
 pub const POSTER_FILE: &str = "poster.jpg";
@@ -48,7 +49,7 @@ pub struct TranscodeRequest {
 }
 
 /// An engine's name for a running encode.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TranscodeId(pub String);
 
 /// How far it is.
@@ -70,18 +71,82 @@ pub enum TranscodeState {
     },
 }
 
+/// What an engine tells by itself about an encode that runs elsewhere. It may be lost, doubled, late or out of order, and may reach another
+/// process than the one that waits for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EncodeReport {
+    /// The job it was started for.
+    pub job: JobId,
+    /// The encode.
+    pub encode: TranscodeId,
+    /// When the engine wrote it, in milliseconds of the Unix epoch.
+    pub at_ms: i64,
+    /// What it says.
+    pub news: EncodeNews,
+}
+
+/// What a report says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EncodeNews {
+    /// So many percent of the whole encode are done.
+    Progress {
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// All objects are stored.
+    Done,
+    /// It ended badly.
+    Failed {
+        /// The engine's own code.
+        code: String,
+        /// What it said.
+        detail: String,
+    },
+    /// Somebody stopped it.
+    Canceled,
+}
+
+impl EncodeNews {
+    /// Whether nothing comes after it.
+    pub const fn is_last(&self) -> bool {
+        !matches!(self, Self::Progress { .. })
+    }
+}
+
 /// An engine that looks at sources and encodes them.
 #[async_trait::async_trait]
 pub trait Transcoder: Debug + Send + Sync {
     /// Looks at a source.
     async fn probe(&self, source: &StorageKey) -> Result<SourceFacts, TranscodeError>;
 
-    /// Starts an encode and returns at once.
+    /// Starts an encode and returns at once. Starting the same job and generation again, because the answer was lost, does not encode twice
+    /// where the engine runs elsewhere.
     async fn start(&self, request: TranscodeRequest) -> Result<TranscodeId, TranscodeError>;
+
+    /// Whether encodes go on when this process ends. Then a process that ends leaves them, and the next one [`Transcoder::resume`]s them.
+    fn outlives_process(&self) -> bool {
+        false
+    }
+
+    /// Goes on with an encode that another process started for this job and generation; `known` is its name, where it was noted. `None` where
+    /// there is none to go on with.
+    async fn resume(&self, request: &TranscodeRequest, known: Option<&TranscodeId>) -> Result<Option<TranscodeId>, TranscodeError> {
+        let _ = (request, known);
+        Ok(None)
+    }
+
+    /// Takes note of a report; [`Transcoder::poll`] says what came of it. Reports of encodes that are not this process's are ignored.
+    fn hear(&self, report: &EncodeReport) {
+        let _ = report;
+    }
 
     /// How far an encode is. An error means that it is over. After `Done` or an error the engine has forgotten the encode.
     async fn poll(&self, id: &TranscodeId) -> Result<TranscodeState, TranscodeError>;
 
-    /// Stops an encode and frees what it holds outside the store. No error where there is none.
-    async fn cancel(&self, id: &TranscodeId);
+    /// Stops an encode and frees what it holds outside the store. Nothing happens where there is none.
+    ///
+    /// # Errors
+    /// It may still run; trying again may help.
+    async fn cancel(&self, id: &TranscodeId) -> Result<(), TranscodeError>;
 }

@@ -7,12 +7,17 @@ use domain::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, SimpleExpr},
 };
 use uuid::Uuid;
 
-use crate::{clock::now_ms, db::entity::jobs, error::Result};
+use crate::{
+    clock::now_ms,
+    db::entity::jobs,
+    error::{Error, Result},
+    ports::transcoder::{EncodeReport, TranscodeId},
+};
 
 /// The right to run a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub struct Lease {
     pub fence: i64,
     /// The generation that an earlier try, which did not end, wrote to.
     pub leftover: Option<GenerationId>,
+    /// The encode that it waited for, where that outlives a process.
+    pub encode: Option<TranscodeId>,
 }
 
 /// Whether a write under a lease counted.
@@ -62,6 +69,8 @@ pub async fn enqueue(db: &impl ConnectionTrait, video: VideoId) -> Result<JobId>
         lease_expires_at_ms: Set(0),
         fence: Set(0),
         generation_id: Set(None),
+        encode_id: Set(None),
+        encode_report: Set(None),
         last_error: Set(None),
         created_at_ms: Set(now_ms()),
     };
@@ -82,37 +91,97 @@ impl Jobs {
     pub async fn claim(&self) -> Result<Option<Lease>> {
         loop {
             let now = now_ms();
-            let waiting = Condition::all().add(jobs::Column::State.eq(JobState::Queued.as_str())).add(jobs::Column::RunAfterMs.lte(now));
-            let silent =
-                Condition::all().add(jobs::Column::State.eq(JobState::Running.as_str())).add(jobs::Column::LeaseExpiresAtMs.lt(now));
-            let next = jobs::Entity::find()
-                .filter(Condition::any().add(waiting).add(silent))
-                .order_by_asc(jobs::Column::RunAfterMs)
-                .limit(1)
-                .one(&self.db)
-                .await?;
+            // Two questions, so that each finds its answer in an index.
+            let waiting = due_query(now).one(&self.db).await?;
+            let next = match waiting {
+                None => silent_query(now).one(&self.db).await?,
+                found => found,
+            };
             let Some(row) = next else { return Ok(None) };
-            // Whoever raises the fence first has the job; the other one looks again.
-            let taken = jobs::Entity::update_many()
-                .col_expr(jobs::Column::State, Expr::value(JobState::Running.as_str()))
-                .col_expr(jobs::Column::LeaseOwner, Expr::value(self.owner.clone()))
-                .col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(now + LEASE_MS))
-                .col_expr(jobs::Column::Fence, Expr::value(row.fence + 1))
-                .col_expr(jobs::Column::Attempt, Expr::value(row.attempt + 1))
-                .filter(jobs::Column::Id.eq(row.id))
-                .filter(jobs::Column::Fence.eq(row.fence))
-                .exec(&self.db)
-                .await?;
-            if taken.rows_affected == 1 {
-                return Ok(Some(Lease {
-                    job: JobId(row.id),
-                    video: VideoId(row.video_id),
-                    attempt: row.attempt + 1,
-                    fence: row.fence + 1,
-                    leftover: row.generation_id.map(GenerationId),
-                }));
+            if let Some(lease) = self.take(row, now).await? {
+                return Ok(Some(lease));
             }
         }
+    }
+
+    /// Takes this job, if it is due.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn claim_job(&self, job: JobId) -> Result<Option<Lease>> {
+        let now = now_ms();
+        let row = jobs::Entity::find_by_id(job.0).filter(Condition::any().add(due(now)).add(silent(now))).one(&self.db).await?;
+        match row {
+            Some(row) => self.take(row, now).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Whoever raises the fence first has the job; `None` is the answer to everybody else.
+    async fn take(&self, row: jobs::Model, now: i64) -> Result<Option<Lease>> {
+        let taken = jobs::Entity::update_many()
+            .col_expr(jobs::Column::State, Expr::value(JobState::Running.as_str()))
+            .col_expr(jobs::Column::LeaseOwner, Expr::value(self.owner.clone()))
+            .col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(now + LEASE_MS))
+            .col_expr(jobs::Column::Fence, Expr::value(row.fence + 1))
+            .col_expr(jobs::Column::Attempt, Expr::value(row.attempt + 1))
+            .filter(jobs::Column::Id.eq(row.id))
+            .filter(jobs::Column::Fence.eq(row.fence))
+            .exec(&self.db)
+            .await?;
+        Ok((taken.rows_affected == 1).then(|| Lease {
+            job: JobId(row.id),
+            video: VideoId(row.video_id),
+            attempt: row.attempt + 1,
+            fence: row.fence + 1,
+            leftover: row.generation_id.map(GenerationId),
+            encode: row.encode_id.map(TranscodeId),
+        }))
+    }
+
+    /// Whether a job's row says that nobody has to hear of it any more: it is over, gone, or waits for a later moment.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn settled(&self, job: JobId) -> Result<bool> {
+        let open = Condition::any().add(due(now_ms())).add(jobs::Column::State.eq(JobState::Running.as_str()));
+        Ok(jobs::Entity::find_by_id(job.0).filter(open).one(&self.db).await?.is_none())
+    }
+
+    /// Writes down what an engine told about an encode, for whoever waits for it. Reports about other encodes than the one that is waited for,
+    /// and those older than what is known, change nothing.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn note_report(&self, report: &EncodeReport) -> Result<()> {
+        let Some(row) = jobs::Entity::find_by_id(report.job.0).one(&self.db).await? else { return Ok(()) };
+        let known = row.encode_report.as_deref().and_then(|text| serde_json::from_str::<EncodeReport>(text).ok());
+        let newer = known.is_none_or(|known| !known.news.is_last() && (report.news.is_last() || report.at_ms >= known.at_ms));
+        if row.encode_id.as_ref() != Some(&report.encode.0) || !newer {
+            return Ok(());
+        }
+        let text = serde_json::to_string(report).map_err(|error| Error::broken(error.to_string()))?;
+        jobs::Entity::update_many()
+            .col_expr(jobs::Column::EncodeReport, Expr::value(text))
+            .filter(jobs::Column::Id.eq(report.job.0))
+            .filter(jobs::Column::EncodeId.eq(report.encode.0.clone()))
+            .filter(match row.encode_report {
+                // Of two reports at once, the second one is compared anew when its message comes again.
+                Some(known) => jobs::Column::EncodeReport.eq(known),
+                None => jobs::Column::EncodeReport.is_null(),
+            })
+            .exec(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    /// The last report about the encode that a leased job waits for.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn report(&self, lease: &Lease) -> Result<Option<EncodeReport>> {
+        let row = jobs::Entity::find_by_id(lease.job.0).one(&self.db).await?;
+        Ok(row.and_then(|row| row.encode_report).and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// Renews a lease.
@@ -122,6 +191,26 @@ impl Jobs {
     pub async fn renew(&self, lease: &Lease) -> Result<Held> {
         hold(&self.db, lease, &[]).await
     }
+}
+
+/// Jobs that wait and whose moment has come.
+fn due(now: i64) -> Condition {
+    Condition::all().add(jobs::Column::State.eq(JobState::Queued.as_str())).add(jobs::Column::RunAfterMs.lte(now))
+}
+
+/// Jobs whose worker has gone silent.
+fn silent(now: i64) -> Condition {
+    Condition::all().add(jobs::Column::State.eq(JobState::Running.as_str())).add(jobs::Column::LeaseExpiresAtMs.lt(now))
+}
+
+/// The job that has waited longest.
+pub fn due_query(now: i64) -> Select<jobs::Entity> {
+    jobs::Entity::find().filter(due(now)).order_by_asc(jobs::Column::RunAfterMs).limit(1)
+}
+
+/// The job whose worker has been silent longest.
+pub fn silent_query(now: i64) -> Select<jobs::Entity> {
+    jobs::Entity::find().filter(silent(now)).order_by_asc(jobs::Column::LeaseExpiresAtMs).limit(1)
 }
 
 /// Renews a lease and writes `changes` into its job, if it is still held. Part of the caller's transaction: the first statement in it,
@@ -144,20 +233,35 @@ pub async fn hold(db: &impl ConnectionTrait, lease: &Lease, changes: &[(jobs::Co
 }
 
 /// What a job's row says after a try that failed for a passing reason.
-pub fn retry_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 4] {
+pub fn retry_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 6] {
+    let [generation, encode, report] = nothing_left();
     [
         (jobs::Column::State, Expr::value(JobState::Queued.as_str())),
         (jobs::Column::RunAfterMs, Expr::value(now_ms() + retry_delay_ms(lease.attempt))),
         (jobs::Column::LastError, Expr::value(error)),
+        generation,
+        encode,
+        report,
+    ]
+}
+
+/// The next try begins from nothing.
+pub fn nothing_left() -> [(jobs::Column, SimpleExpr); 3] {
+    [
         (jobs::Column::GenerationId, Expr::value(None::<Uuid>)),
+        (jobs::Column::EncodeId, Expr::value(None::<String>)),
+        (jobs::Column::EncodeReport, Expr::value(None::<String>)),
     ]
 }
 
 /// What a job's row says when it is over.
-pub fn over(state: JobState, error: Option<&str>) -> [(jobs::Column, SimpleExpr); 3] {
+pub fn over(state: JobState, error: Option<&str>) -> [(jobs::Column, SimpleExpr); 5] {
+    let [generation, encode, report] = nothing_left();
     [
         (jobs::Column::State, Expr::value(state.as_str())),
         (jobs::Column::LastError, Expr::value(error.map(str::to_owned))),
-        (jobs::Column::GenerationId, Expr::value(None::<Uuid>)),
+        generation,
+        encode,
+        report,
     ]
 }

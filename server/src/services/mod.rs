@@ -9,6 +9,7 @@ pub mod playback;
 pub mod private_media;
 pub mod publishing;
 pub mod removals;
+pub mod sources;
 pub mod transcodes;
 pub mod uploads;
 pub mod videos;

@@ -119,7 +119,7 @@ impl Playbacks {
         };
         let audience = audience(visibility(row)?);
         let url = match state {
-            PlaybackState::Playable => Some(format!("{}/hls/{}/index.m3u8", self.public_url, self.grant(row, expires_at)?)),
+            PlaybackState::Playable => Some(self.cdn.sign_playlists(&self.grant(row, expires_at)?, expires_at).url("index.m3u8")),
             _ => None,
         };
         Ok(Playback {
@@ -175,10 +175,11 @@ impl Playbacks {
     /// # Errors
     /// The token opens nothing.
     pub async fn multivariant(&self, token: &str) -> Result<String> {
-        let (row, _) = self.admit(token).await?;
+        let (row, grant) = self.admit(token).await?;
         let generation = GenerationId(row.generation_id.ok_or_else(Problem::not_found)?);
         let renditions = published(&self.db, generation).await?;
-        Ok(multivariant(&renditions, |name| format!("{generation}/{name}.m3u8")))
+        let signed = self.cdn.sign_playlists(token, grant.expires_at);
+        Ok(multivariant(&renditions, |name| signed.relative(&format!("{generation}/{name}.m3u8"))))
     }
 
     /// A media playlist that a token opens, with every URI signed until the token ends.
@@ -193,7 +194,7 @@ impl Playbacks {
         let renditions = published(&self.db, generation).await?;
         let rendition = renditions.iter().find(|rendition| rendition.name == name).ok_or_else(Problem::not_found)?;
         let signed = self.cdn.sign(generation, audience(grant.visibility), grant.expires_at);
-        Ok(rendition.playlist.render(|file| signed.url(&format!("{name}/{file}"))))
+        Ok(rendition.playlist.render(|file| signed.url(&rendition.path(file))))
     }
 }
 

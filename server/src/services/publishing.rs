@@ -1,7 +1,7 @@
 //! Makes renditions playable: checks every object that a playlist is going to name, then switches the video to the new generation by
 //! one row update. Published objects are never changed; what was published before is let go of.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use domain::{
     ids::{GenerationId, VideoId},
@@ -11,7 +11,6 @@ use domain::{
     storage_key::StorageKey,
     video::Stage,
 };
-use futures::{StreamExt, TryStreamExt};
 use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::Expr};
 
 use crate::{
@@ -20,10 +19,7 @@ use crate::{
         entity::{renditions, videos},
     },
     error::{Error, Result},
-    ports::{
-        blob_store::{BlobError, BlobStore},
-        transcoder::POSTER_FILE,
-    },
+    ports::{blob_store::BlobStore, transcoder::POSTER_FILE},
     services::{
         jobs::{Held, Lease, hold, over},
         removals::Removal,
@@ -31,8 +27,6 @@ use crate::{
     },
 };
 
-/// Objects looked at in the store at once.
-const CHECKS_AT_ONCE: usize = 16;
 /// A rendition may differ from its source by this share of the length, or by [`LENGTH_SLACK_US`] where that is more.
 const LENGTH_SLACK: f64 = 0.02;
 /// A frame group and an audio frame or two.
@@ -64,29 +58,14 @@ impl Publishing {
         if let Err(unfit) = check_playlists(facts, made) {
             return Ok(Err(unfit));
         }
+        let stored = self.store.list_generation(generation).await?;
         let objects = made.iter().flat_map(|rendition| {
             let init = std::iter::once((rendition.playlist.init.as_str(), None));
             let segments = rendition.playlist.segments.iter().map(|segment| (segment.file.as_str(), Some(segment.bytes)));
-            init.chain(segments).map(move |(file, bytes)| (format!("{}/{file}", rendition.name), bytes))
+            init.chain(segments).map(move |(file, bytes)| (rendition.path(file), bytes))
         });
-        let looks: Vec<_> = objects.map(|(file, bytes)| self.look(generation, file, bytes)).collect();
-        let found: Vec<Option<Unfit>> = futures::stream::iter(looks).buffer_unordered(CHECKS_AT_ONCE).try_collect().await?;
-        Ok(found.into_iter().flatten().next().map_or(Ok(()), Err))
-    }
-
-    async fn look(&self, generation: GenerationId, file: String, expected: Option<u64>) -> Result<Option<Unfit>> {
-        let Some(key) = StorageKey::published(generation, &file) else {
-            return Ok(Some(Unfit(format!("{file} is no name for a published object"))));
-        };
-        match self.store.size(&key).await {
-            Ok(0) => Ok(Some(Unfit(format!("{file} is empty")))),
-            Ok(size) if expected.is_some_and(|expected| expected != size) => {
-                Ok(Some(Unfit(format!("{file} has {size} bytes, not {}", expected.unwrap_or_default()))))
-            }
-            Ok(_) => Ok(None),
-            Err(BlobError::NotFound) => Ok(Some(Unfit(format!("{file} is missing")))),
-            Err(error) => Err(error.into()),
-        }
+        let wrong = objects.filter_map(|(file, expected)| check_object(&stored, generation, &file, expected)).next();
+        Ok(wrong.map_or(Ok(()), Err))
     }
 
     /// Switches the video to the generation and ends the job, in one transaction under the lease.
@@ -126,6 +105,19 @@ impl Publishing {
         }
         transaction.commit().await?;
         Ok(Held::Yes)
+    }
+}
+
+/// What is wrong with one object that a playlist is going to name, if anything is.
+fn check_object(stored: &HashMap<String, u64>, generation: GenerationId, file: &str, expected: Option<u64>) -> Option<Unfit> {
+    if StorageKey::published(generation, file).is_none() {
+        return Some(Unfit(format!("{file} is no name for a published object")));
+    }
+    match (stored.get(file), expected) {
+        (None, _) => Some(Unfit(format!("{file} is missing"))),
+        (Some(0), _) => Some(Unfit(format!("{file} is empty"))),
+        (Some(size), Some(expected)) if *size != expected => Some(Unfit(format!("{file} has {size} bytes, not {expected}"))),
+        (Some(_), _) => None,
     }
 }
 

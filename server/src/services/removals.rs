@@ -7,14 +7,20 @@ use domain::{
     ids::{GenerationId, UploadId},
     storage_key::StorageKey,
 };
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+};
 use uuid::Uuid;
 
 use crate::{
     clock::now_ms,
     db::entity::removals,
     error::{Error, Result},
-    ports::blob_store::{BlobStore, MultipartId},
+    ports::{
+        blob_store::{BlobStore, MultipartId},
+        cdn::Cdn,
+        transcoder::{TranscodeId, Transcoder},
+    },
 };
 
 /// Wait after a store refused to delete.
@@ -23,8 +29,12 @@ const RETRY_MS: i64 = 60_000;
 /// What to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
-    /// Everything published under a generation.
+    /// Everything stored under a generation that nobody was given.
     Generation(GenerationId),
+    /// Everything stored under a generation that was published: caches are told as well.
+    Published(GenerationId),
+    /// An encode that runs elsewhere, and what it has written under its generation.
+    Encode(GenerationId, TranscodeId),
     /// A source.
     Source(UploadId),
     /// An unfinished multipart upload.
@@ -37,8 +47,18 @@ impl Removal {
     /// # Errors
     /// The database fails.
     pub async fn note(&self, db: &impl ConnectionTrait) -> Result<()> {
+        self.note_for(db, 0).await
+    }
+
+    /// Notes the removal for a later moment, in milliseconds of the Unix epoch.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn note_for(&self, db: &impl ConnectionTrait, run_after_ms: i64) -> Result<()> {
         let (kind, target, multipart) = match self {
             Self::Generation(generation) => ("generation", generation.0, String::new()),
+            Self::Published(generation) => ("published", generation.0, String::new()),
+            Self::Encode(generation, encode) => ("encode", generation.0, encode.0.clone()),
             Self::Source(upload) => ("source", upload.0, String::new()),
             Self::Multipart(upload, id) => ("multipart", upload.0, id.0.clone()),
         };
@@ -47,7 +67,7 @@ impl Removal {
             kind: Set(kind.to_owned()),
             target: Set(target),
             multipart_id: Set(multipart),
-            run_after_ms: Set(0),
+            run_after_ms: Set(run_after_ms),
         };
         removals::Entity::insert(row).exec_without_returning(db).await?;
         Ok(())
@@ -56,6 +76,8 @@ impl Removal {
     fn read(row: &removals::Model) -> Result<Self> {
         match row.kind.as_str() {
             "generation" => Ok(Self::Generation(GenerationId(row.target))),
+            "published" => Ok(Self::Published(GenerationId(row.target))),
+            "encode" => Ok(Self::Encode(GenerationId(row.target), TranscodeId(row.multipart_id.clone()))),
             "source" => Ok(Self::Source(UploadId(row.target))),
             "multipart" => Ok(Self::Multipart(UploadId(row.target), MultipartId(row.multipart_id.clone()))),
             other => Err(Error::broken(format!("a removal of the unknown kind {other}"))),
@@ -68,12 +90,14 @@ impl Removal {
 pub struct Removals {
     db: DatabaseConnection,
     store: Arc<dyn BlobStore>,
+    transcoder: Arc<dyn Transcoder>,
+    cdn: Arc<dyn Cdn>,
 }
 
 impl Removals {
-    /// Removals noted in `db`, from `store`.
-    pub fn new(db: DatabaseConnection, store: Arc<dyn BlobStore>) -> Self {
-        Self { db, store }
+    /// Removals noted in `db`, from `store`, from the encodes of `transcoder` and from the caches of `cdn`.
+    pub fn new(db: DatabaseConnection, store: Arc<dyn BlobStore>, transcoder: Arc<dyn Transcoder>, cdn: Arc<dyn Cdn>) -> Self {
+        Self { db, store, transcoder, cdn }
     }
 
     /// Deletes all that is noted and due. A removal that fails is tried again later; deleting twice is harmless.
@@ -82,7 +106,12 @@ impl Removals {
     /// The database fails.
     pub async fn work_off(&self) -> Result<()> {
         loop {
-            let due = removals::Entity::find().filter(removals::Column::RunAfterMs.lte(now_ms())).limit(100).all(&self.db).await?;
+            let due = removals::Entity::find()
+                .filter(removals::Column::RunAfterMs.lte(now_ms()))
+                .order_by_asc(removals::Column::RunAfterMs)
+                .limit(100)
+                .all(&self.db)
+                .await?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -107,6 +136,14 @@ impl Removals {
     async fn remove(&self, removal: &Removal) -> Result<()> {
         match removal {
             Removal::Generation(generation) => self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?,
+            Removal::Published(generation) => {
+                self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?;
+                self.cdn.withdraw(*generation).await?;
+            }
+            Removal::Encode(generation, encode) => {
+                self.transcoder.cancel(encode).await?;
+                self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?;
+            }
             Removal::Source(upload) => self.store.delete(&StorageKey::Source { upload: *upload }).await?,
             Removal::Multipart(upload, id) => self.store.abort_multipart(&StorageKey::Source { upload: *upload }, id).await?,
         }

@@ -31,15 +31,17 @@ use crate::{
     },
     services::{
         changes::{Change, Changes},
-        jobs::{Held, Jobs, Lease, hold, over, retry_later},
+        jobs::{Held, Jobs, Lease, hold, nothing_left, over, retry_later},
         publishing::Publishing,
         removals::{Removal, Removals},
-        videos::advance,
+        videos::{advance, source_facts},
     },
 };
 
 /// How often a running encode is looked at.
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// How often the row is read for what another process was told about an encode.
+const READ_REPORTS_EVERY_MS: i64 = 1_000;
 /// How often a lease is renewed while nothing else is written: a third of its length.
 const RENEW_EVERY_MS: i64 = domain::job::LEASE_MS / 3;
 
@@ -76,6 +78,8 @@ struct Attempt<'a> {
     user: UserId,
     source: StorageKey,
     generation: GenerationId,
+    /// Whether the generation is an earlier try's, whose encode may still run elsewhere.
+    adopted: bool,
 }
 
 impl Transcodes {
@@ -98,8 +102,9 @@ impl Transcodes {
     /// The database fails so that not even the failure can be noted; the lease then runs out by itself.
     pub async fn run(&self, lease: &Lease, mut shutdown: watch::Receiver<bool>) -> Result<()> {
         let Some((user, upload)) = self.owner_and_upload(lease).await? else { return Ok(()) };
-        let generation = GenerationId(Uuid::now_v7());
-        let attempt = Attempt { lease, user, source: StorageKey::Source { upload }, generation };
+        let leftover = lease.leftover.filter(|_| self.transcoder.outlives_process());
+        let generation = leftover.unwrap_or_else(|| GenerationId(Uuid::now_v7()));
+        let attempt = Attempt { lease, user, source: StorageKey::Source { upload }, generation, adopted: leftover.is_some() };
         let outcome = self.attempt(&attempt, &mut shutdown).await;
         let outcome = match outcome {
             Ok(()) => {
@@ -126,13 +131,18 @@ impl Transcodes {
     async fn attempt(&self, attempt: &Attempt<'_>, shutdown: &mut watch::Receiver<bool>) -> std::result::Result<(), Stop> {
         if attempt.lease.attempt > MAX_ATTEMPTS {
             // Tries that end with their worker's death note nothing; here they are counted, and what the last one left goes.
-            if let Some(leftover) = attempt.lease.leftover {
-                Removal::Generation(leftover).note(&self.db).await?;
+            match (attempt.lease.leftover, &attempt.lease.encode) {
+                (Some(leftover), Some(encode)) => Removal::Encode(leftover, encode.clone()).note(&self.db).await?,
+                (Some(leftover), None) => Removal::Generation(leftover).note(&self.db).await?,
+                (None, _) => {}
             }
             return Err(Error::broken("every try ended with the worker that made it").into());
         }
-        self.begin(attempt).await?;
-        let facts = self.holding(attempt, shutdown, async { Ok(self.transcoder.probe(&attempt.source).await?) }).await?;
+        let known = self.begin(attempt).await?;
+        let facts = match known.filter(|_| attempt.adopted) {
+            Some(facts) => facts,
+            None => self.holding(attempt, shutdown, async { Ok(self.transcoder.probe(&attempt.source).await?) }).await?,
+        };
         let ladder = ladder::plan(&facts);
         self.to_encoding(attempt, &facts).await?;
         let request = TranscodeRequest {
@@ -143,10 +153,10 @@ impl Transcodes {
             facts: facts.clone(),
             ladder,
         };
-        let encode = self.transcoder.start(request).await.map_err(Error::from)?;
+        let encode = self.encode(attempt, shutdown, request).await?;
         let watched = self.watch(attempt, &encode, shutdown).await;
-        if watched.is_err() {
-            self.transcoder.cancel(&encode).await;
+        if let Err(stop) = &watched {
+            self.stop(attempt, &encode, stop).await;
         }
         let (made, poster) = watched?;
         self.step(attempt, Stage::Publishing, &[]).await?;
@@ -158,24 +168,70 @@ impl Transcodes {
         }
     }
 
-    /// Notes where this attempt is going to write, and lets go of what an attempt that died left behind.
-    async fn begin(&self, attempt: &Attempt<'_>) -> std::result::Result<(), Stop> {
+    /// Starts the encode, or goes on with the one that an earlier try started, and notes its name where it outlives this process.
+    async fn encode(
+        &self,
+        attempt: &Attempt<'_>,
+        shutdown: &mut watch::Receiver<bool>,
+        request: TranscodeRequest,
+    ) -> std::result::Result<TranscodeId, Stop> {
+        let encode = self
+            .holding(attempt, shutdown, async {
+                if attempt.adopted
+                    && let Some(encode) = self.transcoder.resume(&request, attempt.lease.encode.as_ref()).await?
+                {
+                    return Ok(encode);
+                }
+                Ok(self.transcoder.start(request).await?)
+            })
+            .await?;
+        if self.transcoder.outlives_process() {
+            let name = [(job_rows::Column::EncodeId, Expr::value(encode.0.clone()))];
+            if hold(&self.db, attempt.lease, &name).await? == Held::Lost {
+                self.stop(attempt, &encode, &Stop::Lost).await;
+                return Err(Stop::Lost);
+            }
+        }
+        Ok(encode)
+    }
+
+    /// Stops an encode that this attempt does not wait for any more, unless somebody else may.
+    async fn stop(&self, attempt: &Attempt<'_>, encode: &TranscodeId, why: &Stop) {
+        let left_running = match why {
+            Stop::ShuttingDown => self.transcoder.outlives_process(),
+            Stop::Lost => self.transcoder.outlives_process() && !self.gone(attempt).await,
+            Stop::Failed(_) => false,
+        };
+        if !left_running && let Err(error) = self.transcoder.cancel(encode).await {
+            tracing::warn!(%error, job_id = %attempt.lease.job, encode_id = encode.0, "an encode that nobody waits for could not be stopped");
+        }
+    }
+
+    /// Whether the job went with its video. A database that does not answer says no.
+    async fn gone(&self, attempt: &Attempt<'_>) -> bool {
+        matches!(job_rows::Entity::find_by_id(attempt.lease.job.0).one(&self.db).await, Ok(None))
+    }
+
+    /// Notes where this attempt is going to write, and lets go of what an attempt that died left behind. Gives the source's facts, where they
+    /// are known already.
+    async fn begin(&self, attempt: &Attempt<'_>) -> std::result::Result<Option<SourceFacts>, Stop> {
         let transaction = begin_write(&self.db).await?;
         let generation = [(job_rows::Column::GenerationId, Expr::value(attempt.generation.0))];
         if hold(&transaction, attempt.lease, &generation).await? == Held::Lost {
             return Err(Stop::Lost);
         }
         let mut changes: Vec<(videos::Column, SimpleExpr)> = Vec::new();
-        if let Some(leftover) = attempt.lease.leftover {
+        if let Some(leftover) = attempt.lease.leftover.filter(|_| !attempt.adopted) {
             Removal::Generation(leftover).note(&transaction).await?;
             changes.push((videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId)));
         }
         if !advance(&transaction, attempt.lease.video, Stage::Checking, &changes).await? {
             return Err(Error::broken("a job whose video is in no stage to be worked on").into());
         }
+        let video = videos::Entity::find_by_id(attempt.lease.video.0).one(&transaction).await?;
         transaction.commit().await?;
         self.tell(attempt);
-        Ok(())
+        Ok(video.as_ref().map(source_facts).transpose()?.flatten())
     }
 
     async fn to_encoding(&self, attempt: &Attempt<'_>, facts: &SourceFacts) -> std::result::Result<(), Stop> {
@@ -226,10 +282,18 @@ impl Transcodes {
         shutdown: &mut watch::Receiver<bool>,
     ) -> std::result::Result<(Vec<domain::playlist::Rendition>, bool), Stop> {
         let (mut shown_percent, mut shown_poster, mut renewed) = (0, false, now_ms());
+        let mut looked = 0;
         loop {
             tokio::select! {
                 () = turns_true(shutdown) => return Err(Stop::ShuttingDown),
                 () = tokio::time::sleep(POLL_EVERY) => {}
+            }
+            if self.transcoder.outlives_process() && now_ms() - looked >= READ_REPORTS_EVERY_MS {
+                looked = now_ms();
+                // Another process may have been the one that was told.
+                if let Some(report) = self.jobs.report(attempt.lease).await? {
+                    self.transcoder.hear(&report);
+                }
             }
             match self.transcoder.poll(encode).await.map_err(Error::from)? {
                 TranscodeState::Done { renditions, poster } => return Ok((renditions, poster)),
@@ -265,14 +329,21 @@ impl Transcodes {
         Ok(())
     }
 
+    /// Gives the job back as it was, for another process. An encode that goes on elsewhere is kept with it.
     async fn give_back(&self, attempt: &Attempt<'_>) -> Result<()> {
         let transaction = begin_write(&self.db).await?;
-        let changes = [
+        let mut changes = vec![
             (job_rows::Column::State, Expr::value(JobState::Queued.as_str())),
             (job_rows::Column::Attempt, Expr::value(attempt.lease.attempt - 1)),
             (job_rows::Column::RunAfterMs, Expr::value(now_ms())),
-            (job_rows::Column::GenerationId, Expr::value(None::<Uuid>)),
         ];
+        if self.transcoder.outlives_process() {
+            let _ = hold(&transaction, attempt.lease, &changes).await?;
+            transaction.commit().await?;
+            tracing::info!(video_id = %attempt.lease.video, job_id = %attempt.lease.job, "job given back; its encode goes on");
+            return Ok(());
+        }
+        changes.extend(nothing_left());
         if hold(&transaction, attempt.lease, &changes).await? == Held::Yes {
             advance(&transaction, attempt.lease.video, Stage::Queued, &[poster_of_published()]).await?;
         }
@@ -315,8 +386,13 @@ impl Transcodes {
         Ok(())
     }
 
-    /// Notes that this attempt's objects are to go, unless they are what is published: a commit whose answer was lost has counted.
+    /// Notes that this attempt's objects are to go, unless they are what is published (a commit whose answer was lost has counted) or what
+    /// somebody else goes on with.
     async fn let_go(&self, db: &impl ConnectionTrait, attempt: &Attempt<'_>) -> Result<()> {
+        let job = job_rows::Entity::find_by_id(attempt.lease.job.0).one(db).await?;
+        if job.is_some_and(|job| job.generation_id == Some(attempt.generation.0)) {
+            return Ok(());
+        }
         let video = videos::Entity::find_by_id(attempt.lease.video.0).one(db).await?;
         if video.is_some_and(|video| video.generation_id == Some(attempt.generation.0)) {
             return Ok(());

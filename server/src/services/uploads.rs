@@ -7,7 +7,9 @@ use domain::{
     error::{Code, Problem},
     ids::{PlaybackId, UploadId, UserId, VideoId},
     storage_key::StorageKey,
-    upload::{BeginUpload, PartPlan, PartReceipt, UploadTicket, check_begin, clean_title, title_from_file_name},
+    upload::{
+        BeginUpload, PartAnnouncement, PartPlan, PartReceipt, PartTarget, UploadTicket, check_begin, clean_title, title_from_file_name,
+    },
     video::{Stage, Visibility},
 };
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
@@ -32,6 +34,9 @@ use crate::{
         videos::{Videos, advance},
     },
 };
+
+/// How often a store that takes parts by itself is asked how many it has.
+const LIST_PARTS_EVERY_MS: i64 = 2_000;
 
 /// Uploads.
 #[derive(Debug, Clone)]
@@ -103,7 +108,7 @@ impl Uploads {
         insert_upload(&transaction, user, video, upload, &multipart.0, plan, false).await?;
         transaction.commit().await?;
         self.changes.tell(Change::Video { user, video });
-        Ok(ticket(upload, video, plan, Vec::new()))
+        Ok(self.ticket_for(upload, video, plan, Vec::new()))
     }
 
     /// Where an upload stands: which parts are safe.
@@ -119,7 +124,13 @@ impl Uploads {
             let parts = self.store.list_parts(&StorageKey::Source { upload }, &MultipartId(row.multipart_id)).await?;
             parts.iter().map(|part| part.number).collect()
         };
-        Ok(ticket(upload, VideoId(row.video_id), plan, received))
+        Ok(self.ticket_for(upload, VideoId(row.video_id), plan, received))
+    }
+
+    fn ticket_for(&self, upload: UploadId, video: VideoId, plan: PartPlan, received: Vec<u32>) -> UploadTicket {
+        let part_url = format!("/api/v1/uploads/{upload}/parts/{{number}}");
+        let target_url = self.store.presigner().map(|_| format!("{part_url}/target"));
+        UploadTicket { upload_id: upload, video_id: video, plan, part_url, target_url, received }
     }
 
     /// Takes a part. `length` is what the request says its body has, where it says so.
@@ -138,7 +149,7 @@ impl Uploads {
         let row = self.row(user, upload).await?;
         let plan = plan(&row);
         let Some((_, size)) = plan.part_range(number) else {
-            return Err(Problem::invalid(format!("The file has parts 1 to {}; there is no part {number}.", plan.part_count())).into());
+            return Err(no_such_part(plan, number).into());
         };
         if length.is_some_and(|length| length != size) {
             return Err(BlobError::SizeMismatch.into());
@@ -150,6 +161,28 @@ impl Uploads {
             self.note_progress(user, VideoId(row.video_id), upload, received * 100 / u64::from(plan.part_count().max(1))).await?;
         }
         Ok(receipt)
+    }
+
+    /// Where a part may be sent straight to the store.
+    ///
+    /// # Errors
+    /// The upload is not the user's, the part is not in its plan, other bytes are safe in its place, or the store takes parts from us alone.
+    pub async fn target(&self, user: UserId, upload: UploadId, number: u32, announced: PartAnnouncement) -> Result<PartTarget> {
+        let row = self.row(user, upload).await?;
+        let plan = plan(&row);
+        let Some((_, size)) = plan.part_range(number) else { return Err(no_such_part(plan, number).into()) };
+        let presigner = self.store.presigner().ok_or_else(Problem::not_found)?;
+        if row.complete {
+            return Ok(PartTarget::Safe { receipt: PartReceipt { number, size, crc32c: announced.crc32c } });
+        }
+        let (key, multipart) = (StorageKey::Source { upload }, MultipartId(row.multipart_id));
+        let target = presigner.presign_part(&key, &multipart, plan, number, announced.crc32c).await?;
+        // The store does not tell us of parts; it is asked, but not at each of thousands.
+        if now_ms() - row.updated_at_ms >= LIST_PARTS_EVERY_MS {
+            let received = self.store.list_parts(&key, &multipart).await?.len() as u64;
+            self.note_progress(user, VideoId(row.video_id), upload, received * 100 / u64::from(plan.part_count().max(1))).await?;
+        }
+        Ok(target)
     }
 
     async fn note_progress(&self, user: UserId, video: VideoId, upload: UploadId, percent: u64) -> Result<()> {
@@ -307,8 +340,8 @@ fn plan(row: &uploads::Model) -> PartPlan {
     PartPlan { file_size: row.size_bytes.unsigned_abs(), part_size: row.part_size.unsigned_abs() }
 }
 
-fn ticket(upload: UploadId, video: VideoId, plan: PartPlan, received: Vec<u32>) -> UploadTicket {
-    UploadTicket { upload_id: upload, video_id: video, plan, part_url: format!("/api/v1/uploads/{upload}/parts/{{number}}"), received }
+fn no_such_part(plan: PartPlan, number: u32) -> Problem {
+    Problem::invalid(format!("The file has parts 1 to {}; there is no part {number}.", plan.part_count()))
 }
 
 #[expect(clippy::too_many_arguments, reason = "one column each; a struct of them would be the row again")]

@@ -1,6 +1,6 @@
 //! Videos as their owner sees and changes them. Every query carries the owner: somebody else's video is not there.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use domain::{
     error::{Code, Problem},
@@ -27,7 +27,7 @@ use crate::{
         blob_store::MultipartId,
         cdn::{Audience, Cdn},
         job_queue::{JobQueue, WakeUp},
-        transcoder::POSTER_FILE,
+        transcoder::{POSTER_FILE, TranscodeId},
     },
     services::{
         changes::{Change, Changes},
@@ -39,6 +39,8 @@ use crate::{
 
 /// Videos on one page of the library at most.
 pub const PAGE_LIMIT: u64 = 100;
+/// How long an engine elsewhere may go on writing after it was told to stop.
+const ENCODES_STOP_WITHIN_MS: i64 = 120_000;
 /// How long the poster of a page that stays open can be fetched.
 const POSTER_LIFETIME_SECONDS: u64 = 24 * 3600;
 
@@ -158,12 +160,18 @@ impl Videos {
         }
         let running =
             crate::db::entity::jobs::Entity::find().filter(crate::db::entity::jobs::Column::VideoId.eq(video.0)).all(&transaction).await?;
-        let mut generations: Vec<Uuid> = [row.generation_id, row.poster_generation_id].into_iter().flatten().collect();
-        generations.extend(running.iter().filter_map(|job| job.generation_id));
-        generations.sort_unstable();
-        generations.dedup();
-        for generation in generations {
-            Removal::Generation(GenerationId(generation)).note(&transaction).await?;
+        let published: BTreeSet<Uuid> = [row.generation_id, row.poster_generation_id].into_iter().flatten().collect();
+        for generation in &published {
+            Removal::Published(GenerationId(*generation)).note(&transaction).await?;
+        }
+        for (generation, encode) in running.into_iter().filter_map(|job| Some((GenerationId(job.generation_id?), job.encode_id))) {
+            if let Some(encode) = encode {
+                Removal::Encode(generation, TranscodeId(encode)).note(&transaction).await?;
+                // What it writes between being told to stop and stopping.
+                Removal::Generation(generation).note_for(&transaction, now_ms() + ENCODES_STOP_WITHIN_MS).await?;
+            } else if !published.contains(&generation.0) {
+                Removal::Generation(generation).note(&transaction).await?;
+            }
         }
         // Jobs, uploads and renditions go with it by their foreign keys.
         videos::Entity::delete_by_id(video.0).exec(&transaction).await?;

@@ -11,6 +11,7 @@ fn ticket(n: u8, size: u64) -> UploadTicket {
         video_id: id.parse().expect("an id"),
         plan: PartPlan::for_size(size),
         part_url: "/p/{number}".into(),
+        target_url: None,
         received: vec![],
     }
 }

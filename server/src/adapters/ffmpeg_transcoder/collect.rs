@@ -41,6 +41,7 @@ pub(super) async fn read(folder: &Path, facts: &SourceFacts, ladder: &Ladder) ->
             track: Track::Video { width: rung.width, height: rung.height, frame_rate },
             codec: media_file::codec(&folder.join(&playlist.init)).await?,
             copied: rung.video == VideoPlan::Copy,
+            flat: false,
             playlist,
         });
     }
@@ -52,7 +53,7 @@ pub(super) async fn read(folder: &Path, facts: &SourceFacts, ladder: &Ladder) ->
             AudioPlan::Encode { channels, .. } => (*channels, false),
         };
         let codec = media_file::codec(&folder.join(&playlist.init)).await?;
-        renditions.push(Rendition { name: AUDIO.to_owned(), track: Track::Audio { channels }, codec, copied, playlist });
+        renditions.push(Rendition { name: AUDIO.to_owned(), track: Track::Audio { channels }, codec, copied, flat: false, playlist });
     }
     check_length(&renditions, facts)?;
     Ok(renditions)

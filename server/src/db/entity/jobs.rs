@@ -25,6 +25,10 @@ pub struct Model {
     pub fence: i64,
     /// The generation that the current try writes to.
     pub generation_id: Option<Uuid>,
+    /// The engine's name for the encode that the current try waits for, where it outlives a process.
+    pub encode_id: Option<String>,
+    /// The last [`crate::ports::transcoder::EncodeReport`] about it, as JSON.
+    pub encode_report: Option<String>,
     /// What the last try failed with, for the log.
     pub last_error: Option<String>,
     /// Milliseconds of the Unix epoch.

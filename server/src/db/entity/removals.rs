@@ -9,11 +9,11 @@ pub struct Model {
     /// The entry.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// What kind of thing `target` is: `generation`, `source` or `multipart`.
+    /// What kind of thing `target` is: `generation`, `source`, `multipart` or `encode`.
     pub kind: String,
-    /// The generation or upload.
+    /// The generation or upload; for an encode, the generation it writes to.
     pub target: Uuid,
-    /// The multipart upload, for that kind.
+    /// The multipart upload or the encode, for those kinds.
     pub multipart_id: String,
     /// Milliseconds of the Unix epoch before which nothing is tried.
     pub run_after_ms: i64,

@@ -63,13 +63,13 @@ async fn cancel_stops_the_process_and_leaves_no_scratch() {
             TranscodeState::Done { .. } => panic!("it ended before it could be cancelled"),
         }
     }
-    bench.transcoder.cancel(&id).await;
+    bench.transcoder.cancel(&id).await.expect("canceled");
     assert!(matches!(bench.transcoder.poll(&id).await, Err(TranscodeError::Engine(_))));
     assert_eq!(bench.scratch_entries(), 0);
     assert_eq!(processes_with(&bench.path("scratch").to_string_lossy()), 0);
     // Nothing there is no error.
-    bench.transcoder.cancel(&id).await;
-    bench.transcoder.cancel(&TranscodeId("never".into())).await;
+    bench.transcoder.cancel(&id).await.expect("canceled");
+    bench.transcoder.cancel(&TranscodeId("never".into())).await.expect("nothing to cancel");
 }
 
 /// Processes whose command line names this path, once those on their way out had a moment.
