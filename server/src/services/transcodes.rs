@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{
     ids::{GenerationId, UploadId, UserId},
-    job::{JobState, MAX_ATTEMPTS},
+    job::MAX_ATTEMPTS,
     ladder,
     source::SourceFacts,
     storage_key::StorageKey,
-    video::{FailureCode, Stage},
+    video::Stage,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter,
+    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter,
     sea_query::{Expr, SimpleExpr},
 };
 use tokio::sync::watch;
@@ -31,12 +31,14 @@ use crate::{
     },
     services::{
         changes::{Change, Changes},
-        jobs::{Held, Jobs, Lease, hold, nothing_left, over, retry_later},
+        jobs::{Held, Jobs, Lease, hold},
         publishing::Publishing,
         removals::{Removal, Removals},
         videos::{advance, source_facts},
     },
 };
+
+mod endings;
 
 /// How often a running encode is looked at.
 const POLL_EVERY: Duration = Duration::from_millis(250);
@@ -329,85 +331,9 @@ impl Transcodes {
         Ok(())
     }
 
-    /// Gives the job back as it was, for another process. An encode that goes on elsewhere is kept with it.
-    async fn give_back(&self, attempt: &Attempt<'_>) -> Result<()> {
-        let transaction = begin_write(&self.db).await?;
-        let mut changes = vec![
-            (job_rows::Column::State, Expr::value(JobState::Queued.as_str())),
-            (job_rows::Column::Attempt, Expr::value(attempt.lease.attempt - 1)),
-            (job_rows::Column::RunAfterMs, Expr::value(now_ms())),
-        ];
-        if self.transcoder.outlives_process() {
-            let _ = hold(&transaction, attempt.lease, &changes).await?;
-            transaction.commit().await?;
-            tracing::info!(video_id = %attempt.lease.video, job_id = %attempt.lease.job, "job given back; its encode goes on");
-            return Ok(());
-        }
-        changes.extend(nothing_left());
-        if hold(&transaction, attempt.lease, &changes).await? == Held::Yes {
-            advance(&transaction, attempt.lease.video, Stage::Queued, &[poster_of_published()]).await?;
-        }
-        self.let_go(&transaction, attempt).await?;
-        transaction.commit().await?;
-        tracing::info!(video_id = %attempt.lease.video, job_id = %attempt.lease.job, "job given back");
-        Ok(())
-    }
-
-    /// Notes a failure: a new try later where that may help, else the end with a reason.
-    async fn failed(&self, attempt: &Attempt<'_>, error: Error) -> Result<()> {
-        let lease = attempt.lease;
-        let verdict = match &error {
-            Error::Transcode(TranscodeError::Source { code, .. }) => Some(*code),
-            _ if lease.attempt >= MAX_ATTEMPTS => Some(FailureCode::ProcessingFailed),
-            _ => None,
-        };
-        let detail = error.to_string();
-        let transaction = begin_write(&self.db).await?;
-        let held = match verdict {
-            Some(code) => {
-                tracing::warn!(video_id = %lease.video, job_id = %lease.job, code = code.as_str(), %error, "video failed");
-                hold(&transaction, lease, &over(JobState::Failed, Some(&detail))).await?
-            }
-            None => {
-                tracing::warn!(video_id = %lease.video, job_id = %lease.job, attempt = lease.attempt, %error, "attempt failed; trying again");
-                hold(&transaction, lease, &retry_later(lease, &detail)).await?
-            }
-        };
-        if held == Held::Yes {
-            let (stage, code) = match verdict {
-                Some(code) => (Stage::Failed, Some(code.as_str())),
-                None => (Stage::Queued, None),
-            };
-            let changes = [(videos::Column::FailureCode, Expr::value(code.map(str::to_owned))), poster_of_published()];
-            advance(&transaction, lease.video, stage, &changes).await?;
-        }
-        self.let_go(&transaction, attempt).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Notes that this attempt's objects are to go, unless they are what is published (a commit whose answer was lost has counted) or what
-    /// somebody else goes on with.
-    async fn let_go(&self, db: &impl ConnectionTrait, attempt: &Attempt<'_>) -> Result<()> {
-        let job = job_rows::Entity::find_by_id(attempt.lease.job.0).one(db).await?;
-        if job.is_some_and(|job| job.generation_id == Some(attempt.generation.0)) {
-            return Ok(());
-        }
-        let video = videos::Entity::find_by_id(attempt.lease.video.0).one(db).await?;
-        if video.is_some_and(|video| video.generation_id == Some(attempt.generation.0)) {
-            return Ok(());
-        }
-        Removal::Generation(attempt.generation).note(db).await
-    }
-
     fn tell(&self, attempt: &Attempt<'_>) {
         self.changes.tell(Change::Video { user: attempt.user, video: attempt.lease.video });
     }
-}
-
-/// The poster of an attempt that is over goes with it; that of a published generation stays.
-fn poster_of_published() -> (videos::Column, SimpleExpr) {
-    (videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId))
 }
 
 /// Waits for the shut-down. The value is not kept: it is a lock.

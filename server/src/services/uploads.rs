@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use domain::{
     error::{Code, Problem},
-    ids::{PlaybackId, UploadId, UserId, VideoId},
+    ids::{UploadId, UserId, VideoId},
     storage_key::StorageKey,
     upload::{
         BeginUpload, PartAnnouncement, PartPlan, PartReceipt, PartTarget, UploadTicket, check_begin, clean_title, title_from_file_name,
     },
-    video::{Stage, Visibility},
+    video::Stage,
 };
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
-use time::OffsetDateTime;
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
@@ -34,6 +33,10 @@ use crate::{
         videos::{Videos, advance},
     },
 };
+
+mod rows;
+
+use self::rows::{insert_upload, insert_video};
 
 /// How often a store that takes parts by itself is asked how many it has.
 const LIST_PARTS_EVERY_MS: i64 = 2_000;
@@ -342,63 +345,4 @@ fn plan(row: &uploads::Model) -> PartPlan {
 
 fn no_such_part(plan: PartPlan, number: u32) -> Problem {
     Problem::invalid(format!("The file has parts 1 to {}; there is no part {number}.", plan.part_count()))
-}
-
-#[expect(clippy::too_many_arguments, reason = "one column each; a struct of them would be the row again")]
-async fn insert_video(
-    db: &impl ConnectionTrait,
-    user: UserId,
-    video: VideoId,
-    title: &str,
-    file_name: &str,
-    size: u64,
-    stage: Stage,
-    input_url: Option<String>,
-) -> Result<()> {
-    let row = videos::ActiveModel {
-        id: Set(video.0),
-        user_id: Set(user.0),
-        status: Set(stage.status().as_str().to_owned()),
-        s3_input_url: Set(input_url),
-        s3_output_url: Set(None),
-        created_at: Set(OffsetDateTime::now_utc()),
-        playback_id: Set(PlaybackId::from_random(rand::random()).to_string()),
-        title: Set(title.to_owned()),
-        title_folded: Set(title.to_lowercase()),
-        visibility: Set(Visibility::default().as_str().to_owned()),
-        stage: Set(stage.as_str().to_owned()),
-        progress: Set(0),
-        failure_code: Set(None),
-        file_name: Set(file_name.to_owned()),
-        size_bytes: Set(i64::try_from(size).unwrap_or(i64::MAX)),
-        source_facts: Set(None),
-        generation_id: Set(None),
-        poster_generation_id: Set(None),
-        updated_at_ms: Set(now_ms()),
-    };
-    videos::Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
-}
-
-async fn insert_upload(
-    db: &impl ConnectionTrait,
-    user: UserId,
-    video: VideoId,
-    upload: UploadId,
-    multipart: &str,
-    plan: PartPlan,
-    complete: bool,
-) -> Result<()> {
-    let row = uploads::ActiveModel {
-        id: Set(upload.0),
-        user_id: Set(user.0),
-        video_id: Set(video.0),
-        multipart_id: Set(multipart.to_owned()),
-        size_bytes: Set(i64::try_from(plan.file_size).unwrap_or(i64::MAX)),
-        part_size: Set(i64::try_from(plan.part_size).unwrap_or(i64::MAX)),
-        complete: Set(complete),
-        updated_at_ms: Set(now_ms()),
-    };
-    uploads::Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
 }

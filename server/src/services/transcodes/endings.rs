@@ -1,0 +1,105 @@
+//! How an attempt ends that did not publish: given back, tried again later, or failed for good. What it stored goes, unless somebody goes
+//! on with it.
+
+use domain::{
+    job::{JobState, MAX_ATTEMPTS},
+    video::{FailureCode, Stage},
+};
+use sea_orm::{
+    ConnectionTrait, EntityTrait,
+    sea_query::{Expr, SimpleExpr},
+};
+
+use super::{Attempt, Transcodes};
+use crate::{
+    clock::now_ms,
+    db::{
+        begin_write,
+        entity::{jobs as job_rows, videos},
+    },
+    error::{Error, Result},
+    ports::transcoder::TranscodeError,
+    services::{
+        jobs::{Held, hold, nothing_left, over, retry_later},
+        removals::Removal,
+        videos::advance,
+    },
+};
+
+impl Transcodes {
+    /// Gives the job back as it was, for another process. An encode that goes on elsewhere is kept with it.
+    pub(super) async fn give_back(&self, attempt: &Attempt<'_>) -> Result<()> {
+        let transaction = begin_write(&self.db).await?;
+        let mut changes = vec![
+            (job_rows::Column::State, Expr::value(JobState::Queued.as_str())),
+            (job_rows::Column::Attempt, Expr::value(attempt.lease.attempt - 1)),
+            (job_rows::Column::RunAfterMs, Expr::value(now_ms())),
+        ];
+        if self.transcoder.outlives_process() {
+            let _ = hold(&transaction, attempt.lease, &changes).await?;
+            transaction.commit().await?;
+            tracing::info!(video_id = %attempt.lease.video, job_id = %attempt.lease.job, "job given back; its encode goes on");
+            return Ok(());
+        }
+        changes.extend(nothing_left());
+        if hold(&transaction, attempt.lease, &changes).await? == Held::Yes {
+            advance(&transaction, attempt.lease.video, Stage::Queued, &[poster_of_published()]).await?;
+        }
+        self.let_go(&transaction, attempt).await?;
+        transaction.commit().await?;
+        tracing::info!(video_id = %attempt.lease.video, job_id = %attempt.lease.job, "job given back");
+        Ok(())
+    }
+
+    /// Notes a failure: a new try later where that may help, else the end with a reason.
+    pub(super) async fn failed(&self, attempt: &Attempt<'_>, error: Error) -> Result<()> {
+        let lease = attempt.lease;
+        let verdict = match &error {
+            Error::Transcode(TranscodeError::Source { code, .. }) => Some(*code),
+            _ if lease.attempt >= MAX_ATTEMPTS => Some(FailureCode::ProcessingFailed),
+            _ => None,
+        };
+        let detail = error.to_string();
+        let transaction = begin_write(&self.db).await?;
+        let held = match verdict {
+            Some(code) => {
+                tracing::warn!(video_id = %lease.video, job_id = %lease.job, code = code.as_str(), %error, "video failed");
+                hold(&transaction, lease, &over(JobState::Failed, Some(&detail))).await?
+            }
+            None => {
+                tracing::warn!(video_id = %lease.video, job_id = %lease.job, attempt = lease.attempt, %error, "attempt failed; trying again");
+                hold(&transaction, lease, &retry_later(lease, &detail)).await?
+            }
+        };
+        if held == Held::Yes {
+            let (stage, code) = match verdict {
+                Some(code) => (Stage::Failed, Some(code.as_str())),
+                None => (Stage::Queued, None),
+            };
+            let changes = [(videos::Column::FailureCode, Expr::value(code.map(str::to_owned))), poster_of_published()];
+            advance(&transaction, lease.video, stage, &changes).await?;
+        }
+        self.let_go(&transaction, attempt).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that this attempt's objects are to go, unless they are what is published (a commit whose answer was lost has counted) or what
+    /// somebody else goes on with.
+    pub(super) async fn let_go(&self, db: &impl ConnectionTrait, attempt: &Attempt<'_>) -> Result<()> {
+        let job = job_rows::Entity::find_by_id(attempt.lease.job.0).one(db).await?;
+        if job.is_some_and(|job| job.generation_id == Some(attempt.generation.0)) {
+            return Ok(());
+        }
+        let video = videos::Entity::find_by_id(attempt.lease.video.0).one(db).await?;
+        if video.is_some_and(|video| video.generation_id == Some(attempt.generation.0)) {
+            return Ok(());
+        }
+        Removal::Generation(attempt.generation).note(db).await
+    }
+}
+
+/// The poster of an attempt that is over goes with it; that of a published generation stays.
+fn poster_of_published() -> (videos::Column, SimpleExpr) {
+    (videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId))
+}

@@ -1,0 +1,74 @@
+//! The rows that an upload begins with.
+
+use domain::{
+    ids::{PlaybackId, UploadId, UserId, VideoId},
+    upload::PartPlan,
+    video::{Stage, Visibility},
+};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
+use time::OffsetDateTime;
+
+use crate::{
+    clock::now_ms,
+    db::entity::{uploads, videos},
+    error::Result,
+};
+
+#[expect(clippy::too_many_arguments, reason = "one column each; a struct of them would be the row again")]
+pub(super) async fn insert_video(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    video: VideoId,
+    title: &str,
+    file_name: &str,
+    size: u64,
+    stage: Stage,
+    input_url: Option<String>,
+) -> Result<()> {
+    let row = videos::ActiveModel {
+        id: Set(video.0),
+        user_id: Set(user.0),
+        status: Set(stage.status().as_str().to_owned()),
+        s3_input_url: Set(input_url),
+        s3_output_url: Set(None),
+        created_at: Set(OffsetDateTime::now_utc()),
+        playback_id: Set(PlaybackId::from_random(rand::random()).to_string()),
+        title: Set(title.to_owned()),
+        title_folded: Set(title.to_lowercase()),
+        visibility: Set(Visibility::default().as_str().to_owned()),
+        stage: Set(stage.as_str().to_owned()),
+        progress: Set(0),
+        failure_code: Set(None),
+        file_name: Set(file_name.to_owned()),
+        size_bytes: Set(i64::try_from(size).unwrap_or(i64::MAX)),
+        source_facts: Set(None),
+        generation_id: Set(None),
+        poster_generation_id: Set(None),
+        updated_at_ms: Set(now_ms()),
+    };
+    videos::Entity::insert(row).exec_without_returning(db).await?;
+    Ok(())
+}
+
+pub(super) async fn insert_upload(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    video: VideoId,
+    upload: UploadId,
+    multipart: &str,
+    plan: PartPlan,
+    complete: bool,
+) -> Result<()> {
+    let row = uploads::ActiveModel {
+        id: Set(upload.0),
+        user_id: Set(user.0),
+        video_id: Set(video.0),
+        multipart_id: Set(multipart.to_owned()),
+        size_bytes: Set(i64::try_from(plan.file_size).unwrap_or(i64::MAX)),
+        part_size: Set(i64::try_from(plan.part_size).unwrap_or(i64::MAX)),
+        complete: Set(complete),
+        updated_at_ms: Set(now_ms()),
+    };
+    uploads::Entity::insert(row).exec_without_returning(db).await?;
+    Ok(())
+}
