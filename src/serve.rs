@@ -73,12 +73,14 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
     });
     let listener = TcpListener::bind(bind).await.map_err(|error| format!("cannot listen on {bind} (setting `bind`): {error}"))?;
     tracing::info!("listening on http://{}, reached by users at {}", listener.local_addr()?, product.state.settings.public_url);
-    tokio::spawn({
-        let settings = Arc::clone(&product.state.settings);
-        async move { doctor::warn_at_start(&settings).await }
-    });
+    let settings = Arc::clone(&product.state.settings);
+    let worker = if settings.transcode.in_serve {
+        tokio::spawn(async move { doctor::warn_at_start(&settings).await });
+        tokio::spawn(product.worker.run(shutdown.clone()))
+    } else {
+        tokio::spawn(async {})
+    };
     let router = router(product.state, sessions, site);
-    let worker = tokio::spawn(product.worker.run(shutdown.clone()));
 
     let mut down = shutdown.clone();
     let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())

@@ -1,4 +1,5 @@
-//! The key that signs grants and media URLs: random, made at the first start, kept in the data folder, readable by its owner alone.
+//! The key that signs grants and media URLs: the setting `signing.key`, which processes on several machines share; else random, made at
+//! the first start, kept in the data folder, readable by its owner alone.
 
 use std::{
     fs::OpenOptions,
@@ -7,10 +8,30 @@ use std::{
     path::Path,
 };
 
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret, SecretSlice};
+use server::config::Settings;
 
 const FILE: &str = "signing.key";
 const BYTES: usize = 32;
+
+/// The key that the settings name, or the one in the data folder.
+///
+/// # Errors
+/// It is not a key, or cannot be read or made.
+pub(crate) fn load(settings: &Settings) -> std::io::Result<SecretSlice<u8>> {
+    match settings.signing.key.expose_secret() {
+        "" => load_or_create(&settings.data_dir),
+        text => from_hex(text),
+    }
+}
+
+fn from_hex(text: &str) -> std::io::Result<SecretSlice<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    match digits {
+        Some(digits) if digits.len() == 2 * BYTES => Ok(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect::<Vec<u8>>().into()),
+        _ => Err(std::io::Error::new(ErrorKind::InvalidData, format!("the setting `signing.key` is not {} hexadecimal digits", 2 * BYTES))),
+    }
+}
 
 /// Reads the key from `data_dir`, or makes it where there is none. Two processes that start at once agree on one.
 ///
@@ -40,7 +61,6 @@ pub(crate) fn load_or_create(data_dir: &Path) -> std::io::Result<SecretSlice<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -52,5 +72,20 @@ mod tests {
         let mode = std::fs::metadata(folder.path().join(FILE)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn the_setting_wins_over_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let with = |key: &str| {
+            let pairs = [("MILLRACE_DATA_DIR", folder.path().to_str().expect("a plain path")), ("MILLRACE_SIGNING_KEY", key)];
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            load(&Settings::from_layers(None, &pairs).expect("valid")).expect("a key")
+        };
+        let (file, setting) = (with(""), with("00FFa0".repeat(11)[..64].as_ref()));
+        assert_eq!(setting.expose_secret()[..4], [0, 255, 160, 0]);
+        assert_ne!(file.expose_secret(), setting.expose_secret());
+        assert_eq!(with("").expose_secret(), file.expose_secret());
+        assert!(from_hex("é").is_err() && from_hex("00").is_err());
     }
 }

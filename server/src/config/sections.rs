@@ -261,6 +261,8 @@ pub struct UploadSettings {
 pub struct TranscodeSettings {
     /// Videos worked on at once; never 0 after loading.
     pub jobs: usize,
+    /// Whether `serve` works on videos itself.
+    pub in_serve: bool,
     /// The encoder's program.
     pub ffmpeg: PathBuf,
     /// The probe's program.

@@ -1,9 +1,11 @@
 //! Playlists by grant, which read no cookie, and what a player may know of a video.
+//!
+//! Behind CloudFront, playlists are served through the distribution alone: it checks the signature and shows a secret that only it knows.
 
 use axum::{
     Json,
-    extract::State,
-    http::{HeaderName, header},
+    extract::{FromRef, FromRequestParts, State},
+    http::{HeaderName, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use domain::{
@@ -12,9 +14,15 @@ use domain::{
     video::Playback,
 };
 
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+
 use super::{AppState, body::Ids, problem::Result, viewer::MaybeViewer};
+use crate::config::{CdnKind, Settings};
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+/// What the distribution sends to its second origin, and nobody else knows.
+const ORIGIN_SECRET: HeaderName = HeaderName::from_static("x-millrace-origin");
 /// Any page may play what it has a signed URL for; no cookie is involved. Also on refusals, or players would see a CORS fault.
 pub(super) const CORS: [(HeaderName, &str); 2] =
     [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::ACCESS_CONTROL_EXPOSE_HEADERS, "content-length, content-range, etag")];
@@ -30,12 +38,13 @@ pub async fn playback(
 }
 
 /// `GET /hls/{grant}/index.m3u8`.
-pub async fn multivariant(State(state): State<AppState>, Ids(grant): Ids<String>) -> Response {
+pub async fn multivariant(_: FromDistribution, State(state): State<AppState>, Ids(grant): Ids<String>) -> Response {
     playlist(state.playback.multivariant(&grant).await.map_err(Into::into))
 }
 
 /// `GET /hls/{grant}/{generation}/{rendition}.m3u8`.
 pub async fn media_playlist(
+    _: FromDistribution,
     State(state): State<AppState>,
     Ids((grant, generation, file)): Ids<(String, GenerationId, String)>,
 ) -> Response {
@@ -50,4 +59,31 @@ fn playlist(text: Result<String>) -> Response {
         Ok(text) => (CORS, headers, text).into_response(),
         Err(refusal) => (CORS, refusal).into_response(),
     }
+}
+
+/// A request that came the right way: through the distribution, where there is one with a secret. Any other looks as if nothing were here.
+#[derive(Debug, Clone, Copy)]
+pub struct FromDistribution;
+
+impl<S> FromRequestParts<S> for FromDistribution
+where
+    S: Send + Sync,
+    AppState: FromRef<S>,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Response> {
+        let settings = AppState::from_ref(state).settings;
+        let shown = parts.headers.get(ORIGIN_SECRET).map_or(&[][..], |value| value.as_bytes());
+        match origin_secret(&settings) {
+            Some(secret) if !bool::from(secret.as_bytes().ct_eq(shown)) => Err(playlist(Err(Problem::not_found().into()))),
+            _ => Ok(Self),
+        }
+    }
+}
+
+/// The secret that playlists are refused without, if there is one.
+fn origin_secret(settings: &Settings) -> Option<&str> {
+    let secret = settings.cloudfront.origin_secret.expose_secret();
+    (settings.ports.cdn == CdnKind::Cloudfront && !secret.is_empty()).then_some(secret)
 }

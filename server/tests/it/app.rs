@@ -111,6 +111,11 @@ impl App {
         tokio::spawn(worker.run(self.shutdown.subscribe()))
     }
 
+    /// What deletes objects; before the worker runs.
+    pub(crate) fn removals(&self) -> server::services::removals::Removals {
+        self.worker.as_ref().expect("the worker runs already").tidying.removals.clone()
+    }
+
     /// Ends the worker as SIGTERM does.
     pub(crate) fn shut_down(&self) {
         self.shutdown.send_replace(true);

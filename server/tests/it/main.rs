@@ -5,6 +5,7 @@ mod accounts;
 mod app;
 mod processing;
 mod queue;
+mod sources;
 mod store_contract;
 mod transcoder;
 mod uploads;
