@@ -9,6 +9,7 @@ SHELL := /usr/bin/env bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(or $(BUILD_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/millrace/tools)
 export BUILD_TOOLS := $(TOOLS)
+AWS := end2end/aws/.venv/bin/python end2end/aws/stack.py
 export PATH := $(CURDIR)/node_modules/.bin:$(TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 
 ##@ Use it
@@ -31,8 +32,14 @@ dev: setup ## Build for development, start, rebuild and reload on change
 
 ##@ Test it
 .PHONY: test
-test: setup-test fmt lint site rust-tests budgets e2e ## Everything below, in this order
+test: setup-test fmt lint site rust-tests postgres budgets e2e ## Everything but AWS: what stands below, in this order
 	@printf '\nAll checks passed.\n'
+
+.PHONY: test-aws
+test-aws: setup-aws site terraform emulator ## PostgreSQL, S3, SQS, MediaConvert and CloudFront as emulators: adapters, Terraform, a browser
+	@cargo build --bins --tests
+	@$(AWS) run -- scripts/with-postgres.sh scripts/test-aws.sh $(TARGET) $(ARGS)
+	@printf '\nAll checks on AWS emulators passed.\n'
 
 .PHONY: fmt
 fmt: ## Check the format (to change it: cargo fmt)
@@ -56,6 +63,18 @@ integration: ## Integration tests: the server as a library, real files, real ffm
 rust-tests: ## Unit, integration and documentation tests
 	cargo test
 
+.PHONY: postgres
+postgres: ## The integration tests again, on a PostgreSQL that is started for them
+	@scripts/with-postgres.sh cargo test -p server --test it
+
+.PHONY: terraform
+terraform: ## Format and validity of deploy/terraform
+	@scripts/terraform.sh
+
+.PHONY: emulator
+emulator: setup-aws ## Tests of the MediaConvert emulator and of the edge themselves
+	@scripts/test-emulator.sh
+
 .PHONY: budgets
 budgets: site ## Hold what a browser loads against end2end/budgets.json
 	@node scripts/check-budgets.mjs $(TARGET)/site end2end/budgets.json
@@ -64,6 +83,10 @@ budgets: site ## Hold what a browser loads against end2end/budgets.json
 e2e: setup-test site ## The real binary in real Chromium (ARGS="library.spec.ts --headed" and the like)
 	@cargo build --bins --tests
 	@CHROMIUM=$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)} E2E_BINARY=$(abspath $(TARGET)/debug/millrace) playwright test -c end2end $(ARGS)
+
+.PHONY: bench-s3-upload
+bench-s3-upload: build setup-aws ## Upload to S3 through our presigned parts, beside boto3
+	@scripts/with-postgres.sh $(AWS) run -- benches/s3-upload/run.sh $(abspath $(TARGET)/release/millrace)
 
 .PHONY: bench-upload-memory
 bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded
@@ -77,6 +100,10 @@ setup: ## Install what building and running need
 .PHONY: setup-test
 setup-test: ## Install what testing needs as well
 	@scripts/setup.sh --test
+
+.PHONY: setup-aws
+setup-aws: setup-test ## Install the AWS emulators into end2end/aws/.venv
+	@end2end/aws/setup.sh
 
 .PHONY: site
 site: ## Build what the browser loads into target/site

@@ -48,6 +48,10 @@ system_programs() {
         missing+=("chromium: the browser that the end-to-end tests drive")
         packages+=(chromium fonts-liberation)
     fi
+    if [ $with_tests = yes ] && ! have initdb && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+        missing+=("postgres: the second database that the integration tests run on")
+        packages+=(postgresql)
+    fi
     [ ${#missing[@]} -eq 0 ] && return
 
     say "Programs that are missing:"

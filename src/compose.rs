@@ -2,18 +2,29 @@
 
 use std::{os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};
 
+use secrecy::SecretSlice;
 use server::{
     adapters::{
+        aws::sdk_config,
+        cloudfront_cdn::{CloudFrontCdn, CloudFrontOptions, KeyError},
         db_queue::DbQueue,
         ffmpeg_transcoder::{FfmpegSettings, FfmpegTranscoder, Limits, SandboxMode},
         fs_store::FsStore,
+        mediaconvert_transcoder::{MediaConvertOptions, MediaConvertTranscoder},
         origin_cdn::OriginCdn,
+        s3_store::{S3Encryption, S3Options, S3Store},
+        sqs_queue::{SqsOptions, SqsQueue},
     },
     assembly::{Ports, assemble},
-    config::{Sandbox, Settings},
+    config::{CdnKind, Encryption, QueueKind, Sandbox, Settings, StoreKind, TranscoderKind},
     db,
     http::AppState,
-    ports::{blob_store::BlobError, transcoder::TranscodeError},
+    ports::{
+        blob_store::{BlobError, BlobStore},
+        cdn::Cdn,
+        job_queue::JobQueue,
+        transcoder::Transcoder,
+    },
     worker::Worker,
 };
 use tokio::sync::watch;
@@ -37,9 +48,20 @@ pub(crate) enum StartError {
     /// The store.
     #[error("cannot open the store in the data folder: {0}")]
     Store(#[from] BlobError),
-    /// The transcoder.
-    #[error("cannot process videos here: {0}")]
-    Transcoder(#[from] TranscodeError),
+    /// An adapter on AWS beside a store and a queue that are not.
+    #[error("an adapter on AWS is chosen without a store or queue there (settings `ports`)")]
+    NoAws,
+    /// CloudFront's private key.
+    #[error("cannot read {path} (setting `cloudfront.private_key_file`): {source}")]
+    PrivateKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What is in it.
+    #[error("cannot sign with the key of `cloudfront.private_key_file` or `cloudfront.private_key`: {0}")]
+    PrivateKey(#[from] KeyError),
 }
 
 /// The product, put together.
@@ -68,7 +90,7 @@ pub(crate) fn make_data_dir(settings: &Settings) -> Result<(), StartError> {
 /// It cannot be opened.
 pub(crate) async fn open_database(settings: &Settings) -> Result<sea_orm::DatabaseConnection, StartError> {
     make_data_dir(settings)?;
-    Ok(db::open(&settings.database.url, &settings.data_dir, settings.database.max_connections).await?)
+    Ok(db::open(&settings.database, &settings.data_dir).await?)
 }
 
 /// Puts the product together.
@@ -77,19 +99,109 @@ pub(crate) async fn open_database(settings: &Settings) -> Result<sea_orm::Databa
 /// Something it needs is not there; the error says which setting is about it.
 pub(crate) async fn compose(settings: Settings, shutdown: watch::Receiver<bool>) -> Result<Product, StartError> {
     let database = open_database(&settings).await?;
-    let data_folder = |source| StartError::DataFolder { path: settings.data_dir.clone(), source };
-    let key = signing_key::load_or_create(&settings.data_dir).map_err(data_folder)?;
-
-    let store = Arc::new(FsStore::open(settings.data_dir.join("store")).await?);
-    tracing::info!(store = %store, "store opened");
-    let ports = Ports {
-        queue: Arc::new(DbQueue::default()),
-        transcoder: Arc::new(FfmpegTranscoder::new(ffmpeg_settings(&settings), store.clone())),
-        cdn: Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone())),
-        store,
-    };
+    let (ports, key) = choose_ports(&settings, &database).await?;
     let (state, worker) = assemble(settings, &database, ports, key, shutdown);
     Ok(Product { state, worker, database })
+}
+
+/// Makes the adapters that the settings choose, and the key that signs grants.
+///
+/// # Errors
+/// One of them cannot be made; the error says which setting is about it.
+pub(crate) async fn choose_ports(
+    settings: &Settings,
+    database: &sea_orm::DatabaseConnection,
+) -> Result<(Ports, SecretSlice<u8>), StartError> {
+    let data_folder = |source| StartError::DataFolder { path: settings.data_dir.clone(), source };
+    let key = signing_key::load(settings).map_err(data_folder)?;
+    let chosen = &settings.ports;
+    let elsewhere = chosen.store == StoreKind::S3 || chosen.queue == QueueKind::Sqs;
+    let aws = if elsewhere { Some(sdk_config(&settings.aws.region, &settings.aws.endpoint).await) } else { None };
+    // Every adapter on AWS comes with the store or the queue there: the settings are checked for that when they are loaded.
+    let aws = || aws.as_ref().ok_or(StartError::NoAws);
+
+    let store: Arc<dyn BlobStore> = match chosen.store {
+        StoreKind::Files => Arc::new(FsStore::open(settings.data_dir.join("store")).await?),
+        StoreKind::S3 => Arc::new(S3Store::new(aws()?, s3_options(settings))),
+    };
+    let queue: Arc<dyn JobQueue> = match chosen.queue {
+        QueueKind::Database => Arc::new(DbQueue::open(database)),
+        QueueKind::Sqs => Arc::new(SqsQueue::new(aws()?, sqs_options(settings))),
+    };
+    let transcoder: Arc<dyn Transcoder> = match chosen.transcoder {
+        TranscoderKind::Ffmpeg => Arc::new(FfmpegTranscoder::new(ffmpeg_settings(settings), Arc::clone(&store))),
+        TranscoderKind::Mediaconvert => Arc::new(MediaConvertTranscoder::new(aws()?, mediaconvert_options(settings), Arc::clone(&store))),
+    };
+    let cdn: Arc<dyn Cdn> = match chosen.cdn {
+        CdnKind::Origin => Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone())),
+        CdnKind::Cloudfront => Arc::new(CloudFrontCdn::new(aws()?, cloudfront_options(settings)?)?),
+    };
+    tracing::info!(%store, ?chosen, "ports chosen");
+    Ok((Ports { store, queue, transcoder, cdn }, key))
+}
+
+/// What the settings say about S3.
+pub(crate) fn s3_options(settings: &Settings) -> S3Options {
+    let s3 = &settings.s3;
+    S3Options {
+        input_bucket: s3.input_bucket.clone(),
+        output_bucket: s3.output_bucket.clone(),
+        endpoint: s3.endpoint.clone(),
+        path_style: s3.path_style,
+        encryption: match s3.encryption {
+            Encryption::Bucket => S3Encryption::Bucket,
+            Encryption::Aes256 => S3Encryption::Aes256,
+            Encryption::Kms => S3Encryption::Kms(Some(s3.kms_key_id.clone()).filter(|id| !id.is_empty())),
+        },
+        presign_for: Duration::from_secs(s3.presign_minutes * 60),
+    }
+}
+
+/// What the settings say about SQS.
+pub(crate) fn sqs_options(settings: &Settings) -> SqsOptions {
+    SqsOptions {
+        queue_url: settings.sqs.queue_url.clone(),
+        endpoint: settings.sqs.endpoint.clone(),
+        visibility: Duration::from_secs(settings.sqs.visibility_seconds.into()),
+        environment: settings.mediaconvert.environment.clone(),
+    }
+}
+
+/// What the settings say about MediaConvert.
+pub(crate) fn mediaconvert_options(settings: &Settings) -> MediaConvertOptions {
+    let mediaconvert = &settings.mediaconvert;
+    MediaConvertOptions {
+        role_arn: mediaconvert.role_arn.clone(),
+        queue_arn: mediaconvert.queue_arn.clone(),
+        endpoint: mediaconvert.endpoint.clone(),
+        environment: mediaconvert.environment.clone(),
+        poll_every: Duration::from_secs(mediaconvert.poll_seconds),
+        input_bucket: settings.s3.input_bucket.clone(),
+        output_bucket: settings.s3.output_bucket.clone(),
+        max_duration: Duration::from_secs(settings.transcode.max_duration_minutes * 60),
+        max_pixels: settings.transcode.max_pixels,
+    }
+}
+
+/// What the settings say about CloudFront.
+///
+/// # Errors
+/// The private key's file cannot be read.
+pub(crate) fn cloudfront_options(settings: &Settings) -> Result<CloudFrontOptions, StartError> {
+    let cloudfront = &settings.cloudfront;
+    let private_key_pem = if cloudfront.private_key_file.as_os_str().is_empty() {
+        cloudfront.private_key.clone()
+    } else {
+        let path = cloudfront.private_key_file.clone();
+        std::fs::read_to_string(&path).map_err(|source| StartError::PrivateKeyFile { path, source })?.into()
+    };
+    Ok(CloudFrontOptions {
+        url: cloudfront.url.clone(),
+        distribution_id: cloudfront.distribution_id.clone(),
+        key_id: cloudfront.key_id.clone(),
+        private_key_pem,
+        endpoint: cloudfront.endpoint.clone(),
+    })
 }
 
 /// What the settings say about ffmpeg.

@@ -3,7 +3,7 @@
 use std::{io::Write, path::Path, process::ExitCode};
 
 use server::{
-    adapters::ffmpeg_transcoder::doctor::{Check, self_test},
+    adapters::{check::Check, ffmpeg_transcoder::doctor::self_test},
     config::Settings,
     db,
 };
@@ -17,7 +17,7 @@ use crate::{
 ///
 /// # Errors
 /// Standard output is closed.
-pub(crate) async fn doctor(settings: &Settings) -> std::io::Result<ExitCode> {
+pub(crate) async fn doctor(settings: &Settings, _upload: bool) -> std::io::Result<ExitCode> {
     // Made as the first start would, for this user alone; what is wrong with it shows below.
     let _ = make_data_dir(settings);
     let mut checks = vec![folder("data folder", &settings.data_dir, "data_dir"), scratch(settings)];
@@ -76,7 +76,7 @@ fn scratch(settings: &Settings) -> Check {
 }
 
 async fn database(settings: &Settings) -> Check {
-    let opened = db::connect(&settings.database.url, &settings.data_dir, settings.database.max_connections).await;
+    let opened = db::connect(&settings.database, &settings.data_dir).await;
     let pinged = match opened {
         Ok(connection) => connection.ping().await,
         Err(error) => Err(error),

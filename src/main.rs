@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 mod compose;
 mod doctor;
+mod health;
 mod serve;
 mod signing_key;
 mod site;
@@ -41,8 +42,14 @@ enum Command {
     Worker,
     /// Brings the database's schema up to date.
     Migrate,
-    /// Checks what Millrace needs on this machine and says what to do about each finding.
-    Doctor,
+    /// Checks everything that Millrace is set to use and says what to do about each finding.
+    Doctor {
+        /// Also pushes a tiny clip through the whole path, plays it back, and removes it.
+        #[arg(long)]
+        upload: bool,
+    },
+    /// Asks whether the server on this machine answers: for health checks of containers.
+    Health,
     /// Prints all settings with their defaults and comments.
     Config,
     /// Accounts.
@@ -115,7 +122,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             compose::open_database(&settings).await?;
             tracing::info!("the database is up to date");
         }
-        Command::Doctor => return Ok(doctor::doctor(&settings).await?),
+        Command::Doctor { upload } => return Ok(doctor::doctor(&settings, upload).await?),
+        Command::Health => health::ask(settings.bind).await?,
         Command::Config => {}
         Command::User(UserCommand::Add { email }) => {
             let password = read_password()?;

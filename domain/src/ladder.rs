@@ -68,6 +68,11 @@ impl Ladder {
     pub fn copies_top(&self) -> bool {
         self.rungs.first().is_some_and(|rung| rung.video == VideoPlan::Copy)
     }
+
+    /// Whether any of the source's samples are kept.
+    pub fn copies(&self) -> bool {
+        self.copies_top() || self.audio == Some(AudioPlan::Copy)
+    }
 }
 
 /// Short sides of the rungs below the top, with the most bits per second that 16:9 at 30 frames per second gets there.
@@ -97,9 +102,17 @@ const COPY_BITRATE_FACTOR: f64 = 2.5;
 
 /// Plans the rungs of a source.
 pub fn plan(facts: &SourceFacts) -> Ladder {
-    let video = &facts.video;
+    let audio = facts.audio.as_ref().map(|audio| audio_plan(facts.container, audio));
+    Ladder { rungs: rungs(&facts.video, is_passthrough(facts)), audio }
+}
+
+/// The same for an engine that keeps no samples as they are: nothing is copied, whatever it is worth.
+pub fn encode_all(facts: &SourceFacts) -> Ladder {
+    Ladder { rungs: rungs(&facts.video, false), audio: facts.audio.as_ref().map(encoded_audio) }
+}
+
+fn rungs(video: &VideoFacts, copy_top: bool) -> Vec<Rung> {
     let display = (video.display_width.max(2), video.display_height.max(2));
-    let copied = is_passthrough(facts);
     let frame_rate = frame_rate(video);
     let rate = frame_rate.unwrap_or(video.frame_rate).per_second();
 
@@ -111,7 +124,7 @@ pub fn plan(facts: &SourceFacts) -> Ladder {
     };
 
     let top = fit(display, LARGEST_SHORT_SIDE);
-    let mut rungs = vec![rung(top, copied)];
+    let mut rungs = vec![rung(top, copy_top)];
     let mut last_short_side = f64::from(top.0.min(top.1));
     for (short_side, _) in STEPS {
         if f64::from(short_side) <= last_short_side * CLOSEST_STEP {
@@ -119,7 +132,7 @@ pub fn plan(facts: &SourceFacts) -> Ladder {
             last_short_side = f64::from(short_side);
         }
     }
-    Ladder { rungs, audio: facts.audio.as_ref().map(|audio| audio_plan(facts.container, audio)) }
+    rungs
 }
 
 /// Whether the source's picture goes to viewers as it is: every browser plays it, and it can be cut into segments.
@@ -165,6 +178,10 @@ fn audio_plan(container: Container, audio: &AudioFacts) -> AudioPlan {
     if audio_is_passthrough(container, audio) {
         return AudioPlan::Copy;
     }
+    encoded_audio(audio)
+}
+
+fn encoded_audio(audio: &AudioFacts) -> AudioPlan {
     let channels = audio.channels.clamp(1, 2);
     AudioPlan::Encode { bitrate: if channels == 1 { 96_000 } else { 128_000 }, channels }
 }
@@ -297,6 +314,16 @@ mod tests {
         assert!(ladder.copies_top());
         assert!(ladder.rungs[1..].iter().all(|rung| matches!(rung.video, VideoPlan::Encode { frame_rate: None, .. })));
         assert_eq!(ladder.audio, Some(AudioPlan::Copy));
+    }
+
+    #[test]
+    fn an_engine_that_cannot_copy_gets_the_same_rungs_to_encode() {
+        let facts = source(1920, 1080);
+        let (planned, encoded) = (plan(&facts), encode_all(&facts));
+        assert!(planned.copies() && !encoded.copies());
+        assert_eq!(planned.rungs[1..], encoded.rungs[1..]);
+        assert_eq!(encoded.rungs[0].video, VideoPlan::Encode { max_bitrate: 5_000_000, frame_rate: None });
+        assert_eq!(encoded.audio, Some(AudioPlan::Encode { bitrate: 128_000, channels: 2 }));
     }
 
     #[test]

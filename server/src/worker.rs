@@ -5,19 +5,17 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use domain::ids::JobId;
-use tokio::{
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     ports::{
-        job_queue::{Delivery, HEARTBEAT, JobQueue, Message, Receipt},
+        job_queue::{Delivery, JobQueue, Message, Receipt},
         transcoder::Transcoder,
     },
     services::{
@@ -31,6 +29,8 @@ use crate::{
 
 /// How long one wait for a message lasts; rows are looked at after each.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Messages taken at once where there is no room for more jobs: they are for the reports among them.
+const REPORTS_AT_ONCE: usize = 10;
 /// Wait after the database or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How often leftovers are looked for.
@@ -88,17 +88,13 @@ impl Shift {
     async fn work(mut self) {
         while !*self.shutdown.borrow() {
             while self.running.try_join_next().is_some() {}
-            let room = self.worker.slots.saturating_sub(self.running.len());
-            if room == 0 {
-                tokio::select! {
-                    _ = self.running.join_next() => {}
-                    _ = self.shutdown.wait_for(|down| *down) => {}
-                }
+            if self.room() == 0 {
+                self.wait_for_room().await;
                 continue;
             }
             match self.worker.jobs.claim().await {
                 Ok(Some(lease)) => self.start(lease, None),
-                Ok(None) => self.listen(room).await,
+                Ok(None) => self.listen().await,
                 Err(error) => {
                     tracing::error!(%error, "cannot look for jobs; trying again");
                     self.pause().await;
@@ -108,10 +104,30 @@ impl Shift {
         while self.running.join_next().await.is_some() {}
     }
 
+    /// Jobs that could be begun now.
+    fn room(&self) -> usize {
+        self.worker.slots.saturating_sub(self.running.len())
+    }
+
+    /// Waits until a job here is over. Where encodes run elsewhere, what is told about them is heard meanwhile: every slot may wait for it.
+    async fn wait_for_room(&mut self) {
+        if self.worker.transcoder.outlives_process() {
+            return self.listen().await;
+        }
+        tokio::select! {
+            _ = self.running.join_next() => {}
+            _ = self.shutdown.wait_for(|down| *down) => {}
+        }
+    }
+
     /// Waits for messages and does what they say.
-    async fn listen(&mut self, room: usize) {
+    async fn listen(&mut self) {
+        let most = match self.room() {
+            0 => REPORTS_AT_ONCE,
+            room => room,
+        };
         let received = tokio::select! {
-            received = self.worker.queue.receive(PATIENCE, room) => received,
+            received = self.worker.queue.receive(PATIENCE, most) => received,
             _ = self.shutdown.wait_for(|down| *down) => return,
         };
         match received {
@@ -135,15 +151,17 @@ impl Shift {
         let Delivery { message, receipt } = delivery;
         match message {
             Message::WakeUp(wake_up) => {
-                if let Some(newest) = lock(&self.receipts).get_mut(&wake_up.job) {
-                    *newest = receipt;
-                    return Ok(());
+                let known = lock(&self.receipts).get_mut(&wake_up.job).map(|newest| std::mem::replace(newest, receipt.clone()));
+                if let Some(older) = known {
+                    return self.supersede(older).await;
                 }
-                if let Some(lease) = self.worker.jobs.claim_job(wake_up.job).await? {
+                if self.room() > 0
+                    && let Some(lease) = self.worker.jobs.claim_job(wake_up.job).await?
+                {
                     self.start(lease, receipt);
                     return Ok(());
                 }
-                // Over, gone, somebody else's, or for later: the row says all there is to say.
+                // Over, gone, somebody else's, or for later: the row says all there is to say, and whoever has room looks at the rows.
             }
             Message::Encode(report) => {
                 self.worker.jobs.note_report(&report).await?;
@@ -156,13 +174,23 @@ impl Shift {
         Ok(())
     }
 
+    /// Ends the delivery that a newer one has taken the place of. Where it was of the same message, that is harmless, and the newer one stands;
+    /// where it was of another message about the same job, one is enough.
+    async fn supersede(&self, older: Option<Receipt>) -> crate::error::Result<()> {
+        if let Some(older) = older {
+            self.worker.queue.acknowledge(&older).await?;
+        }
+        Ok(())
+    }
+
     fn start(&mut self, lease: Lease, receipt: Option<Receipt>) {
         let (worker, shutdown, receipts) = (self.worker.clone(), self.shutdown.clone(), Arc::clone(&self.receipts));
         lock(&receipts).insert(lease.job, receipt);
         self.running.spawn(async move {
-            let heartbeat = extend(Arc::clone(&worker.queue), Arc::clone(&receipts), lease.job);
-            let done = worker.transcodes.run(&lease, shutdown).await;
-            heartbeat.abort();
+            let done = tokio::select! {
+                done = worker.transcodes.run(&lease, shutdown) => done,
+                never = keep(&*worker.queue, &receipts, lease.job) => match never {},
+            };
             let receipt = lock(&receipts).remove(&lease.job).flatten();
             if let Err(error) = done {
                 tracing::error!(%error, job_id = %lease.job, "a job could not be brought to an end; its lease will run out");
@@ -186,19 +214,17 @@ fn lock(receipts: &Receipts) -> MutexGuard<'_, HashMap<JobId, Option<Receipt>>> 
     receipts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps the message about a running job from coming again.
-fn extend(queue: Arc<dyn JobQueue>, receipts: Receipts, job: JobId) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            let newest = lock(&receipts).get(&job).cloned().flatten();
-            if let Some(receipt) = newest
-                && let Err(error) = queue.extend(&receipt).await
-            {
-                tracing::warn!(%error, job_id = %job, "a message could not be extended; it may come again");
-            }
+/// Keeps the message about a running job from coming again, for as long as it is asked to go on.
+async fn keep(queue: &dyn JobQueue, receipts: &Receipts, job: JobId) -> Infallible {
+    loop {
+        tokio::time::sleep(queue.heartbeat()).await;
+        let newest = lock(receipts).get(&job).cloned().flatten();
+        if let Some(receipt) = newest
+            && let Err(error) = queue.extend(&receipt).await
+        {
+            tracing::warn!(%error, job_id = %job, "a message could not be extended; it may come again");
         }
-    })
+    }
 }
 
 /// Acknowledges the message about a job that has been worked on, where the row says that nobody needs it any more.

@@ -9,7 +9,6 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudfront::{
     Client,
     config::Builder,
-    error::DisplayErrorContext,
     types::{InvalidationBatch, Paths},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -17,6 +16,7 @@ use domain::{ids::GenerationId, storage_key::StorageKey};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::key::SigningKey;
+use super::aws::ServiceError;
 use crate::{
     clock::now_seconds,
     ports::cdn::{Audience, Cdn, CdnError, SignedPrefix, Verified},
@@ -145,14 +145,9 @@ impl Cdn for CloudFrontCdn {
         let reference = format!("{generation}-{}", now_seconds() / 60);
         let batch = InvalidationBatch::builder().paths(paths).caller_reference(reference).build().map_err(failed)?;
         let request = self.client.create_invalidation().distribution_id(&self.distribution_id).invalidation_batch(batch);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                // Too many at once is one of these; whoever asked tries again later.
-                tracing::debug!(%generation, error = %DisplayErrorContext(&error), "CloudFront refused an invalidation");
-                Err(CdnError(Box::new(error.into_service_error())))
-            }
-        }
+        // Too many at once is an error like others: whoever asked tries again later.
+        let sent = request.send().await.map_err(|error| ServiceError::new("CreateInvalidation", error));
+        sent.map(drop).map_err(|error| CdnError(Box::new(error)))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod doctor;
 mod encode;
 mod engine;
 mod failure;
+mod fetched;
 mod ffprobe;
 mod graph;
 mod media_file;
@@ -36,7 +37,7 @@ use tokio::{sync::OnceCell, task::JoinHandle};
 use uuid::Uuid;
 
 pub use self::settings::{FfmpegSettings, Limits, SandboxMode};
-use self::{encode::Made, engine::Engine, failure::engine as engine_failure, progress::Progress, scratch::Scratch};
+use self::{encode::Made, engine::Engine, failure::engine as engine_failure, fetched::Fetched, progress::Progress};
 use crate::ports::{
     blob_store::BlobStore,
     transcoder::{TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
@@ -49,6 +50,7 @@ pub struct FfmpegTranscoder {
     store: Arc<dyn BlobStore>,
     engine: OnceCell<Arc<Engine>>,
     encodes: Mutex<HashMap<String, Encode>>,
+    fetched: Arc<Fetched>,
 }
 
 /// An encode that nobody has asked to its end yet.
@@ -61,7 +63,7 @@ struct Encode {
 impl FfmpegTranscoder {
     /// A transcoder that reads sources from `store` and stores renditions there. The programs are looked for at first use.
     pub fn new(settings: FfmpegSettings, store: Arc<dyn BlobStore>) -> Self {
-        Self { settings, store, engine: OnceCell::new(), encodes: Mutex::new(HashMap::new()) }
+        Self { settings, store, engine: OnceCell::new(), encodes: Mutex::new(HashMap::new()), fetched: Arc::default() }
     }
 
     /// The programs, once they are found; a failure is tried again the next time.
@@ -83,10 +85,10 @@ impl FfmpegTranscoder {
 impl Transcoder for FfmpegTranscoder {
     async fn probe(&self, source: &StorageKey) -> Result<SourceFacts, TranscodeError> {
         let engine = self.engine().await?;
-        let scratch =
-            Scratch::new(&self.settings.scratch).await.map_err(|error| engine_failure("a scratch folder cannot be made", error))?;
-        let file = encode::local_source(self.store.as_ref(), source, &scratch).await?;
-        probe::probe(engine, &file).await
+        let file = self.fetched.get(self.store.as_ref(), source, &self.settings.scratch).await?;
+        let facts = probe::probe(engine, file.path()).await?;
+        self.fetched.keep(source, file);
+        Ok(facts)
     }
 
     async fn start(&self, request: TranscodeRequest) -> Result<TranscodeId, TranscodeError> {
@@ -94,7 +96,7 @@ impl Transcoder for FfmpegTranscoder {
         let id = Uuid::new_v4().to_string();
         let progress = Arc::new(Progress::default());
         let (store, scratch) = (Arc::clone(&self.store), self.settings.scratch.clone());
-        let task = tokio::spawn(encode::encode(engine, store, scratch, request, Arc::clone(&progress)));
+        let task = tokio::spawn(encode::encode(engine, store, scratch, Arc::clone(&self.fetched), request, Arc::clone(&progress)));
         self.encodes().insert(id.clone(), Encode { progress, task });
         Ok(TranscodeId(id))
     }

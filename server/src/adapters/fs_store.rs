@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use domain::{
     ids::GenerationId,
     storage_key::StorageKey,
@@ -22,20 +22,19 @@ use domain::{
 use futures::StreamExt;
 use tokio::task::spawn_blocking;
 
+use super::{part_locks::PartLocks, resent_part};
 use crate::ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange, ByteStream, MultipartId};
 
 mod ledger;
-mod part_locks;
+mod reads;
 mod sweep;
 
 use ledger::Ledger;
-use part_locks::PartLocks;
+use reads::{read_pieces, sizes_below};
 use sweep::{STREAM_PREFIX, sweep};
 
 /// Bytes gathered before they are handed to the disk.
 const WRITE_BUFFER: usize = 512 * 1024;
-/// Bytes read from the disk at once.
-const READ_BUFFER: usize = 1024 * 1024;
 
 /// A store below one folder.
 #[derive(Debug)]
@@ -210,14 +209,9 @@ impl BlobStore for FsStore {
             Err(BlobError::NotFound) if self.path(key).exists() => return Ok(receipt),
             other => other?,
         };
-        // A part that is safe is never written again: a resend is read, so that the answer arrives, and compared.
+        // A part that is safe is never written again.
         if let Some(known) = ledger.part(number) {
-            let (size, crc) = measure(body).await?;
-            return match (size == known.size, crc == known.crc32c && crc == crc32c) {
-                (false, _) => Err(BlobError::SizeMismatch),
-                (true, false) => Err(BlobError::ChecksumMismatch),
-                (true, true) => Ok(known),
-            };
+            return resent_part::compare(known, crc32c, body).await;
         }
         let file = Arc::new(file);
         let (written, crc) = Self::write_at(Arc::clone(&file), offset, length, body, turn.evicted()).await?;
@@ -363,56 +357,4 @@ impl BlobStore for FsStore {
     fn local_path(&self, key: &StorageKey) -> Option<PathBuf> {
         Some(self.path(key))
     }
-}
-
-/// Sizes of the files in a folder and in the folders below it, by path relative to it.
-fn sizes_below(root: &Path) -> std::io::Result<HashMap<String, u64>> {
-    let (mut found, mut open) = (HashMap::new(), vec![root.to_path_buf()]);
-    while let Some(folder) = open.pop() {
-        let entries = match std::fs::read_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            other => other?,
-        };
-        for entry in entries {
-            let (entry, path) = entry.map(|entry| (entry.metadata(), entry.path()))?;
-            if entry.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
-                open.push(path);
-            } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str) {
-                found.insert(name.to_owned(), entry?.len());
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Length and checksum of a body whose bytes are not kept.
-async fn measure(mut body: ByteStream) -> Result<(u64, u32), BlobError> {
-    let (mut size, mut crc) = (0, 0);
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|error| BlobError::BodyInterrupted(error.to_string()))?;
-        size += piece.len() as u64;
-        crc = crc32c::crc32c_append(crc, &piece);
-    }
-    Ok((size, crc))
-}
-
-/// The bytes from `offset` to `end` in pieces of [`READ_BUFFER`], each read when the one before has been taken.
-fn read_pieces(file: Arc<std::fs::File>, offset: u64, end: u64) -> ByteStream {
-    futures::stream::unfold((file, offset), move |(file, offset)| async move {
-        if offset >= end {
-            return None;
-        }
-        let length = usize::try_from(end - offset).unwrap_or(READ_BUFFER).min(READ_BUFFER);
-        let reader = Arc::clone(&file);
-        let piece = spawn_blocking(move || {
-            let mut buffer = vec![0; length];
-            reader.read_exact_at(&mut buffer, offset).map(|()| Bytes::from(buffer))
-        })
-        .await
-        .unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        // An error ends the body: the connection is cut, so that nobody takes half a segment for a whole one.
-        let next = if piece.is_ok() { offset + length as u64 } else { end };
-        Some((piece, (file, next)))
-    })
-    .boxed()
 }

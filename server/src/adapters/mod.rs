@@ -1,7 +1,17 @@
 //! What the ports are made of. Named by the composition root only.
 
+pub mod aws;
+pub mod aws_doctor;
+pub mod check;
 pub mod cloudfront_cdn;
 pub mod db_queue;
 pub mod ffmpeg_transcoder;
 pub mod fs_store;
+mod init_segment;
+pub mod mediaconvert_transcoder;
 pub mod origin_cdn;
+mod part_locks;
+mod resent_part;
+pub mod s3_store;
+pub mod sqs_queue;
+pub mod web;

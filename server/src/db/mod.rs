@@ -1,27 +1,45 @@
 //! The database: connection, entities and migrations. The same code serves SQLite and PostgreSQL; nothing here is in SQL of one of
-//! them, but for the connection's own settings.
+//! them, but for the connection's own settings and the lock around migrations.
+//!
+//! What a transaction reads and then relies on it reads with `lock_exclusive`, which SQLite does without: there, one transaction writes at
+//! a time. Rows are locked in one order: an upload, its video's jobs, the video.
 
 use std::{path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use sea_orm_migration::MigratorTrait;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
+
+use crate::config::DatabaseSettings;
 
 pub mod entity;
 pub mod migration;
 
-/// Opens the database at `url`, or the SQLite file in `data_dir` where `url` is empty, and brings its schema up to date.
-///
-/// SQLite runs in WAL mode with `synchronous=FULL`: a commit that was answered survives a power cut.
+/// How long SQLite waits for another writer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that nobody needed for this long are closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Connections to PostgreSQL are opened anew after this long, so that they spread over what is behind an address.
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// A connection that rested this long is asked whether it still works before it is used: a server may have been restarted.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+/// PostgreSQL ends a transaction that says nothing for this long: a process that was paused must not hold rows for ever.
+const SILENT_TRANSACTION_MS: &str = "60000";
+/// Those who migrate take turns on this number; it says "millrace" in ASCII.
+const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"millrace");
+
+/// Opens the database that the settings name, or the SQLite file in `data_dir` where they name none, and brings its schema up to date.
+/// Several processes may do so at once.
 ///
 /// # Errors
 /// The connection or a migration fails.
-pub async fn open(url: &SecretString, data_dir: &Path, max_connections: u32) -> Result<DatabaseConnection, DbErr> {
-    let connection = connect(url, data_dir, max_connections).await?;
-    migration::Migrator::up(&connection, None).await?;
+pub async fn open(settings: &DatabaseSettings, data_dir: &Path) -> Result<DatabaseConnection, DbErr> {
+    let connection = connect(settings, data_dir).await?;
+    migrate(&connection).await?;
     Ok(connection)
 }
 
@@ -29,24 +47,62 @@ pub async fn open(url: &SecretString, data_dir: &Path, max_connections: u32) -> 
 ///
 /// # Errors
 /// The connection fails.
-pub async fn connect(url: &SecretString, data_dir: &Path, max_connections: u32) -> Result<DatabaseConnection, DbErr> {
-    let url = match url.expose_secret() {
+pub async fn connect(settings: &DatabaseSettings, data_dir: &Path) -> Result<DatabaseConnection, DbErr> {
+    let url = match settings.url.expose_secret() {
         "" => format!("sqlite://{}?mode=rwc", data_dir.join("millrace.db").display()),
-        url => url.to_owned(),
+        // The two spellings mean the same; the driver knows one.
+        url => url.strip_prefix("postgresql://").map_or_else(|| url.to_owned(), |rest| format!("postgres://{rest}")),
     };
+    let postgres = url.starts_with("postgres://");
     let mut options = ConnectOptions::new(url);
-    options.max_connections(max_connections).acquire_timeout(Duration::from_secs(10)).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| {
-        sqlite
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10))
-    });
+    options
+        .max_connections(settings.max_connections)
+        .acquire_timeout(Duration::from_secs(settings.acquire_timeout_seconds))
+        .sqlx_logging(false);
+    if postgres {
+        for_postgres(&mut options, settings);
+    } else {
+        for_sqlite(&mut options);
+    }
     Database::connect(options).await
 }
 
+/// WAL mode with `synchronous=FULL`: a commit that was answered survives a power cut.
+fn for_sqlite(options: &mut ConnectOptions) {
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).foreign_keys(true).busy_timeout(BUSY_TIMEOUT)
+    });
+}
+
+/// TLS is the URL's business: `sslmode` and `sslrootcert` stand there.
+fn for_postgres(options: &mut ConnectOptions, settings: &DatabaseSettings) {
+    options
+        .set_application_name("millrace")
+        .idle_timeout(IDLE_TIMEOUT)
+        .max_lifetime(MAX_LIFETIME)
+        .test_before_acquire_if_idle_for(ASK_AFTER);
+    if settings.statement_timeout_seconds > 0 {
+        options
+            .statement_timeout(Duration::from_secs(settings.statement_timeout_seconds))
+            .map_sqlx_postgres_opts(|postgres| postgres.options([("idle_in_transaction_session_timeout", SILENT_TRANSACTION_MS)]));
+    }
+}
+
+/// All pending migrations in one transaction, or none. Of several processes that start at once, one migrates and the others wait.
+async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = begin_write(connection).await?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        // A change to a large table takes as long as it takes; and so does waiting for another process's.
+        transaction.execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning").await?;
+        let lock = Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_advisory_xact_lock($1)", [MIGRATION_LOCK.into()]);
+        transaction.execute_raw(lock).await?;
+    }
+    migration::Migrator::up(&transaction, None).await?;
+    transaction.commit().await
+}
+
 /// Begins a transaction that is going to write. On SQLite it takes the write lock at once, so that it can wait for it instead of failing
-/// half-way.
+/// half-way; on PostgreSQL it sees, statement by statement, what others have committed.
 ///
 /// # Errors
 /// The database is gone, or busy for longer than its time-out.

@@ -80,8 +80,7 @@ impl SessionStore for DbSessions {
         // 128 random bits do not collide; if they did, the insert would fail and nobody would get another's session.
         sessions::Entity::insert(row(record)?).exec_without_returning(&self.db).await.map_err(failed)?;
         // Sessions that have run out go when new ones come.
-        let expired = sessions::Entity::delete_many().filter(sessions::Column::ExpiresAtMs.lt(now_ms()));
-        expired.exec(&self.db).await.map_err(failed)?;
+        sessions::Entity::delete_expired(now_ms()).exec(&self.db).await.map_err(failed)?;
         Ok(())
     }
 

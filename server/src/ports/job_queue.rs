@@ -53,12 +53,18 @@ pub trait JobQueue: Debug + Send + Sync {
     /// the rows anyway. What is not a message of ours is logged and dropped here.
     async fn receive(&self, patience: Duration, most: usize) -> Result<Vec<Delivery>, QueueError>;
 
-    /// Keeps a message from coming again for another while: its work goes on. Called at least every [`HEARTBEAT`].
+    /// Keeps a message from coming again for another while: its work goes on. Called every [`JobQueue::heartbeat`]. Harmless for one that is
+    /// gone.
     async fn extend(&self, receipt: &Receipt) -> Result<(), QueueError>;
 
     /// Ends a message: what it asked for stands in the row, or never will. Harmless for one that is gone.
     async fn acknowledge(&self, receipt: &Receipt) -> Result<(), QueueError>;
+
+    /// How often a message whose work goes on is to be extended.
+    fn heartbeat(&self) -> Duration {
+        HEARTBEAT
+    }
 }
 
-/// How often a message whose work goes on is extended.
+/// How often a message whose work goes on is extended where the queue asks for nothing else.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);

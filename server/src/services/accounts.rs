@@ -8,7 +8,9 @@ use domain::{
     ids::UserId,
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, SqlErr, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, SqlErr, sea_query::Expr,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -16,7 +18,7 @@ use crate::{
     config::Registration,
     db::{
         begin_write,
-        entity::{sessions, users},
+        entity::{sessions, turns, users},
     },
     error::{Error, Result},
     services::passwords::Passwords,
@@ -49,6 +51,12 @@ fn wrong_credentials() -> Problem {
     Problem::new(Code::Unauthenticated, "The e-mail address or the password is wrong.")
 }
 
+/// Whether there is any account.
+async fn anybody(db: &impl ConnectionTrait) -> Result<bool> {
+    let one: Option<Uuid> = users::Entity::find().select_only().column(users::Column::Id).into_tuple().one(db).await?;
+    Ok(one.is_some())
+}
+
 impl Accounts {
     /// Accounts in `db`, open or closed to strangers.
     pub fn new(db: DatabaseConnection, registration: Registration) -> Self {
@@ -66,7 +74,7 @@ impl Accounts {
     /// # Errors
     /// The database fails.
     pub async fn has_owner(&self) -> Result<bool> {
-        Ok(users::Entity::find().count(&self.db).await? > 0)
+        anybody(&self.db).await
     }
 
     /// Whether a stranger may sign up now.
@@ -108,9 +116,11 @@ impl Accounts {
             password_hash: Set(password_hash),
             created_at: Set(OffsetDateTime::now_utc()),
         };
-        // Looked at again inside the transaction: two first visitors at once must not both become the owner.
+        // Looked at again when it is our turn: two first visitors at once must not both become the owner.
         let transaction = begin_write(&self.db).await?;
-        if only_first && users::Entity::find().count(&transaction).await? > 0 {
+        let turn = turns::Entity::first_owner().one(&transaction).await?;
+        turn.ok_or_else(|| Error::broken("the row that new accounts take turns on is gone"))?;
+        if only_first && anybody(&transaction).await? {
             return Err(closed().into());
         }
         match users::Entity::insert(row).exec_without_returning(&transaction).await {

@@ -8,7 +8,8 @@ use domain::{
     upload::clean_title,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, ModelTrait, PaginatorTrait, QueryFilter, QueryOrder, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, ModelTrait, PaginatorTrait, QueryFilter, QueryOrder, Select,
+    sea_query::Expr,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -39,6 +40,11 @@ fn shown(row: &api_keys::Model) -> ApiKey {
         created_at_ms: row.created_at_ms,
         last_used_at_ms: row.last_used_at_ms,
     }
+}
+
+/// The keys of an account, newest first.
+pub fn list_query(user: UserId) -> Select<api_keys::Entity> {
+    api_keys::Entity::of(user.0).order_by_desc(api_keys::Column::Id)
 }
 
 impl ApiKeys {
@@ -85,7 +91,7 @@ impl ApiKeys {
     /// # Errors
     /// The database fails.
     pub async fn list(&self, user: UserId) -> Result<Vec<ApiKey>> {
-        let rows = api_keys::Entity::of(user.0).order_by_desc(api_keys::Column::Id).all(&self.db).await?;
+        let rows = list_query(user).all(&self.db).await?;
         Ok(rows.iter().map(shown).collect())
     }
 

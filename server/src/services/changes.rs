@@ -4,8 +4,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use domain::ids::{UserId, VideoId};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{DatabaseConnection, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr};
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
 use crate::{clock::now_ms, db::entity::videos};
 
@@ -41,8 +42,33 @@ impl Change {
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A transaction may commit a little after the time it wrote into its row.
 const OVERLAP_MS: i64 = 5_000;
-/// Changes looked at in one go.
+/// Changes on one page.
 const BATCH: u64 = 500;
+
+/// A video, whose it is, and when it changed.
+type Row = (Uuid, Uuid, i64);
+
+/// A page of the videos that changed after the moment and video that `after` names, in the order of their changes.
+pub fn changed_query(after: (i64, Uuid)) -> Select<videos::Entity> {
+    let (updated, id) = (videos::Column::UpdatedAtMs, videos::Column::Id);
+    let later = Expr::tuple([Expr::col(updated), Expr::col(id)]).gt(Expr::tuple([Expr::value(after.0), Expr::value(after.1)]));
+    let columns = [id, videos::Column::UserId, updated];
+    videos::Entity::find().select_only().columns(columns).filter(later).order_by_asc(updated).order_by_asc(id).limit(BATCH)
+}
+
+/// All videos that changed at `since` or later, page by page.
+async fn changed_since(db: &DatabaseConnection, since: i64) -> Result<Vec<Row>, DbErr> {
+    let (mut rows, mut after): (Vec<Row>, _) = (Vec::new(), (since, Uuid::nil()));
+    loop {
+        let page: Vec<Row> = changed_query(after).into_tuple().all(db).await?;
+        let whole = page.len() as u64 == BATCH;
+        rows.extend(page);
+        match rows.last() {
+            Some((video, _, updated)) if whole => after = (*updated, *video),
+            _ => return Ok(rows),
+        }
+    }
+}
 
 /// The channel of changes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,19 +104,11 @@ impl Changes {
                 since = now_ms();
                 continue;
             }
-            let rows: Result<Vec<(uuid::Uuid, uuid::Uuid, i64)>, _> = videos::Entity::find()
-                .select_only()
-                .columns([videos::Column::Id, videos::Column::UserId, videos::Column::UpdatedAtMs])
-                .filter(videos::Column::UpdatedAtMs.gte(since - OVERLAP_MS))
-                .order_by_asc(videos::Column::UpdatedAtMs)
-                .limit(BATCH)
-                .into_tuple()
-                .all(db)
-                .await;
-            match rows {
+            match changed_since(db, since - OVERLAP_MS).await {
                 Ok(rows) => {
                     for (video, user, updated) in rows {
-                        since = since.max(updated);
+                        // A machine whose clock is fast must not hide what the others write.
+                        since = Ord::max(since, Ord::min(updated, now_ms()));
                         if told.insert(VideoId(video), updated) != Some(updated) {
                             self.tell(Change::Video { user: UserId(user), video: VideoId(video) });
                         }

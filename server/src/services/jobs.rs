@@ -117,7 +117,8 @@ impl Jobs {
         }
     }
 
-    /// Whoever raises the fence first has the job; `None` is the answer to everybody else.
+    /// Whoever raises the fence first has the job; `None` is the answer to everybody else, and where the row has changed since it was read: a
+    /// silent worker may have come back, and even have ended the job.
     async fn take(&self, row: jobs::Model, now: i64) -> Result<Option<Lease>> {
         let taken = jobs::Entity::update_many()
             .col_expr(jobs::Column::State, Expr::value(JobState::Running.as_str()))
@@ -127,6 +128,8 @@ impl Jobs {
             .col_expr(jobs::Column::Attempt, Expr::value(row.attempt + 1))
             .filter(jobs::Column::Id.eq(row.id))
             .filter(jobs::Column::Fence.eq(row.fence))
+            .filter(jobs::Column::State.eq(row.state))
+            .filter(jobs::Column::LeaseExpiresAtMs.eq(row.lease_expires_at_ms))
             .exec(&self.db)
             .await?;
         Ok((taken.rows_affected == 1).then(|| Lease {
@@ -154,25 +157,29 @@ impl Jobs {
     /// # Errors
     /// The database fails.
     pub async fn note_report(&self, report: &EncodeReport) -> Result<()> {
-        let Some(row) = jobs::Entity::find_by_id(report.job.0).one(&self.db).await? else { return Ok(()) };
-        let known = row.encode_report.as_deref().and_then(|text| serde_json::from_str::<EncodeReport>(text).ok());
-        let newer = known.is_none_or(|known| !known.news.is_last() && (report.news.is_last() || report.at_ms >= known.at_ms));
-        if row.encode_id.as_ref() != Some(&report.encode.0) || !newer {
-            return Ok(());
-        }
         let text = serde_json::to_string(report).map_err(|error| Error::broken(error.to_string()))?;
-        jobs::Entity::update_many()
-            .col_expr(jobs::Column::EncodeReport, Expr::value(text))
-            .filter(jobs::Column::Id.eq(report.job.0))
-            .filter(jobs::Column::EncodeId.eq(report.encode.0.clone()))
-            .filter(match row.encode_report {
-                // Of two reports at once, the second one is compared anew when its message comes again.
-                Some(known) => jobs::Column::EncodeReport.eq(known),
-                None => jobs::Column::EncodeReport.is_null(),
-            })
-            .exec(&self.db)
-            .await?;
-        Ok(())
+        loop {
+            let Some(row) = jobs::Entity::find_by_id(report.job.0).one(&self.db).await? else { return Ok(()) };
+            let known = row.encode_report.as_deref().and_then(|text| serde_json::from_str::<EncodeReport>(text).ok());
+            let newer = known.is_none_or(|known| !known.news.is_last() && (report.news.is_last() || report.at_ms > known.at_ms));
+            if row.encode_id.as_ref() != Some(&report.encode.0) || !newer {
+                return Ok(());
+            }
+            let noted = jobs::Entity::update_many()
+                .col_expr(jobs::Column::EncodeReport, Expr::value(text.clone()))
+                .filter(jobs::Column::Id.eq(report.job.0))
+                .filter(jobs::Column::EncodeId.eq(report.encode.0.clone()))
+                .filter(match row.encode_report {
+                    Some(known) => jobs::Column::EncodeReport.eq(known),
+                    None => jobs::Column::EncodeReport.is_null(),
+                })
+                .exec(&self.db)
+                .await?;
+            if noted.rows_affected == 1 {
+                return Ok(());
+            }
+            // Somebody noted another one meanwhile: this one is compared anew.
+        }
     }
 
     /// The last report about the encode that a leased job waits for.
@@ -234,15 +241,22 @@ pub async fn hold(db: &impl ConnectionTrait, lease: &Lease, changes: &[(jobs::Co
 
 /// What a job's row says after a try that failed for a passing reason.
 pub fn retry_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 6] {
-    let [generation, encode, report] = nothing_left();
+    let ([state, moment, error], [generation, encode, report]) = (go_on_later(lease, error), nothing_left());
+    [state, moment, error, generation, encode, report]
+}
+
+/// The same where the next try goes on with what this one has begun.
+pub fn go_on_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 3] {
     [
         (jobs::Column::State, Expr::value(JobState::Queued.as_str())),
         (jobs::Column::RunAfterMs, Expr::value(now_ms() + retry_delay_ms(lease.attempt))),
-        (jobs::Column::LastError, Expr::value(error)),
-        generation,
-        encode,
-        report,
+        (jobs::Column::LastError, Expr::value(storable(error))),
     ]
+}
+
+/// What a program said may hold anything; PostgreSQL takes no NUL in a text.
+fn storable(error: &str) -> String {
+    error.replace('\0', "")
 }
 
 /// The next try begins from nothing.
@@ -259,7 +273,7 @@ pub fn over(state: JobState, error: Option<&str>) -> [(jobs::Column, SimpleExpr)
     let [generation, encode, report] = nothing_left();
     [
         (jobs::Column::State, Expr::value(state.as_str())),
-        (jobs::Column::LastError, Expr::value(error.map(str::to_owned))),
+        (jobs::Column::LastError, Expr::value(error.map(storable))),
         generation,
         encode,
         report,

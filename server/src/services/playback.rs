@@ -11,7 +11,7 @@ use domain::{
     video::{Playback, PlaybackState, Stage, Visibility},
 };
 use hmac::{Hmac, KeyInit, Mac};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
@@ -104,7 +104,7 @@ impl Playbacks {
     }
 
     async fn by_playback_id(&self, id: &PlaybackId) -> Result<videos::Model> {
-        let row = videos::Entity::find().filter(videos::Column::PlaybackId.eq(id.as_str())).one(&self.db).await?;
+        let row = videos::Entity::by_playback_id(id.as_str()).one(&self.db).await?;
         Ok(row.ok_or_else(Problem::not_found)?)
     }
 

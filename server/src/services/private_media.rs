@@ -11,15 +11,15 @@ use domain::{
     ids::{GenerationId, VideoId},
     video::Visibility,
 };
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::{clock::now_ms, db::entity::videos, error::Result};
 
 /// How often changes are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A transaction may commit a little after the time it wrote into its row.
-const OVERLAP_MS: i64 = 5_000;
+/// A transaction may commit a little after the time it wrote into its row, and that time is its own machine's.
+const OVERLAP_MS: i64 = 30_000;
 
 /// A row's visibility, published generation and poster's generation.
 type Row = (String, Option<Uuid>, Option<Uuid>);
@@ -41,8 +41,7 @@ impl PrivateMedia {
     /// # Errors
     /// The database fails.
     pub async fn load(&self, db: &DatabaseConnection) -> Result<()> {
-        let private = videos::Column::Visibility.eq(Visibility::Private.as_str());
-        self.note(rows(db, private).await?);
+        self.note(private_query().into_tuple().all(db).await?);
         Ok(())
     }
 
@@ -51,7 +50,7 @@ impl PrivateMedia {
     /// # Errors
     /// The database fails.
     pub async fn refresh(&self, db: &DatabaseConnection, video: VideoId) -> Result<()> {
-        self.note(rows(db, videos::Column::Id.eq(video.0)).await?);
+        self.note(what_counts().filter(videos::Column::Id.eq(video.0)).into_tuple().all(db).await?);
         Ok(())
     }
 
@@ -61,7 +60,7 @@ impl PrivateMedia {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = now_ms();
-            match rows(db, videos::Column::UpdatedAtMs.gte(since - OVERLAP_MS)).await {
+            match changed_query(since - OVERLAP_MS).into_tuple().all(db).await {
                 Ok(changed) => {
                     self.note(changed);
                     since = now;
@@ -85,7 +84,18 @@ impl PrivateMedia {
     }
 }
 
-async fn rows(db: &DatabaseConnection, which: sea_orm::sea_query::SimpleExpr) -> Result<Vec<Row>> {
+/// A [`Row`] of each video.
+fn what_counts() -> Select<videos::Entity> {
     let columns = [videos::Column::Visibility, videos::Column::GenerationId, videos::Column::PosterGenerationId];
-    Ok(videos::Entity::find().select_only().columns(columns).filter(which).into_tuple().all(db).await?)
+    videos::Entity::find().select_only().columns(columns)
+}
+
+/// All private videos.
+pub fn private_query() -> Select<videos::Entity> {
+    what_counts().filter(videos::Column::Visibility.eq(Visibility::Private.as_str()))
+}
+
+/// Videos that changed at `since_ms` or later.
+pub fn changed_query(since_ms: i64) -> Select<videos::Entity> {
+    what_counts().filter(videos::Column::UpdatedAtMs.gte(since_ms))
 }

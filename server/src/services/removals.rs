@@ -8,7 +8,8 @@ use domain::{
     storage_key::StorageKey,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ use crate::{
     },
 };
 
+/// How long an engine elsewhere may go on writing after it was told to stop.
+pub const ENCODES_STOP_WITHIN_MS: i64 = 120_000;
 /// Wait after a store refused to delete.
 const RETRY_MS: i64 = 60_000;
 
@@ -85,6 +88,11 @@ impl Removal {
     }
 }
 
+/// Some of the removals whose moment has come.
+pub fn due_query(now: i64) -> Select<removals::Entity> {
+    removals::Entity::find().filter(removals::Column::RunAfterMs.lte(now)).order_by_asc(removals::Column::RunAfterMs).limit(100)
+}
+
 /// Works the notes off.
 #[derive(Debug, Clone)]
 pub struct Removals {
@@ -106,12 +114,7 @@ impl Removals {
     /// The database fails.
     pub async fn work_off(&self) -> Result<()> {
         loop {
-            let due = removals::Entity::find()
-                .filter(removals::Column::RunAfterMs.lte(now_ms()))
-                .order_by_asc(removals::Column::RunAfterMs)
-                .limit(100)
-                .all(&self.db)
-                .await?;
+            let due = due_query(now_ms()).all(&self.db).await?;
             if due.is_empty() {
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 //! viewers get is made from it: every rendition that is published today is an object of its own.
 
 use domain::{ids::UploadId, video::Stage};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr};
 
 use crate::{
     clock::now_ms,
@@ -16,6 +16,17 @@ use crate::{
 
 /// Sources let go of in one go.
 const BATCH: u64 = 100;
+
+/// Videos that play and have not changed since `before_ms`, whose source is still there, the oldest first.
+pub fn old_query(before_ms: i64) -> Select<videos::Entity> {
+    videos::Entity::find()
+        .filter(videos::Column::Stage.eq(Stage::Ready.as_str()))
+        .filter(videos::Column::S3InputUrl.is_not_null())
+        .filter(videos::Column::GenerationId.is_not_null())
+        .filter(videos::Column::UpdatedAtMs.lt(before_ms))
+        .order_by_asc(videos::Column::UpdatedAtMs)
+        .limit(BATCH)
+}
 
 /// Lets go of sources.
 #[derive(Debug, Clone)]
@@ -39,14 +50,7 @@ impl Sources {
             return Ok(());
         }
         let before = now_ms() - self.retention_days * 86_400_000;
-        let old = videos::Entity::find()
-            .filter(videos::Column::Stage.eq(Stage::Ready.as_str()))
-            .filter(videos::Column::S3InputUrl.is_not_null())
-            .filter(videos::Column::GenerationId.is_not_null())
-            .filter(videos::Column::UpdatedAtMs.lt(before))
-            .limit(BATCH)
-            .all(&self.db)
-            .await?;
+        let old = old_query(before).all(&self.db).await?;
         for video in old {
             let transaction = begin_write(&self.db).await?;
             // Under the row's lock: whoever begins to work on the video meanwhile has changed its stage.
@@ -58,11 +62,7 @@ impl Sources {
                 .exec(&transaction)
                 .await?;
             let upload = uploads::Entity::find().filter(uploads::Column::VideoId.eq(video.id)).one(&transaction).await?;
-            let open_jobs = jobs::Entity::find()
-                .filter(jobs::Column::VideoId.eq(video.id))
-                .filter(jobs::Column::State.is_in(["queued", "running"]))
-                .one(&transaction)
-                .await?;
+            let open_jobs = jobs::Entity::of(video.id).filter(jobs::Column::State.is_in(["queued", "running"])).one(&transaction).await?;
             if let (1, Some(upload), None) = (changed.rows_affected, upload, open_jobs) {
                 Removal::Source(UploadId(upload.id)).note(&transaction).await?;
                 transaction.commit().await?;

@@ -202,7 +202,7 @@ impl Transcodes {
         let left_running = match why {
             Stop::ShuttingDown => self.transcoder.outlives_process(),
             Stop::Lost => self.transcoder.outlives_process() && !self.gone(attempt).await,
-            Stop::Failed(_) => false,
+            Stop::Failed(error) => self.goes_on(attempt, error),
         };
         if !left_running && let Err(error) = self.transcoder.cancel(encode).await {
             tracing::warn!(%error, job_id = %attempt.lease.job, encode_id = encode.0, "an encode that nobody waits for could not be stopped");

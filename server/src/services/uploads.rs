@@ -12,7 +12,7 @@ use domain::{
     },
     video::Stage,
 };
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::Expr};
 use uuid::Uuid;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         begin_write,
         entity::{uploads, videos},
     },
-    error::Result,
+    error::{Error, Result},
     ports::{
         blob_store::{BlobError, BlobStore, ByteStream, MultipartId},
         job_queue::{JobQueue, WakeUp},
@@ -300,10 +300,7 @@ impl Uploads {
     /// It is not there or not the user's, or it is complete: then the video is to be deleted.
     pub async fn abort(&self, user: UserId, upload: UploadId) -> Result<()> {
         let row = self.row(user, upload).await?;
-        if row.complete {
-            return Err(Problem::new(Code::Conflict, "The upload is complete. Delete the video instead.").into());
-        }
-        self.videos.delete(user, VideoId(row.video_id)).await
+        self.videos.give_up(user, VideoId(row.video_id)).await
     }
 
     /// Gives up the uploads that nobody went on with for too long.
@@ -312,15 +309,14 @@ impl Uploads {
     /// The database or the store fails.
     pub async fn give_up_stale(&self) -> Result<()> {
         let before = now_ms() - self.limits.unfinished_days * 86_400_000;
-        let stale = uploads::Entity::find()
-            .filter(uploads::Column::Complete.eq(false))
-            .filter(uploads::Column::UpdatedAtMs.lt(before))
-            .limit(100)
-            .all(&self.db)
-            .await?;
+        let stale = uploads::Entity::unfinished_since(before).all(&self.db).await?;
         for row in stale {
             tracing::info!(upload_id = %row.id, video_id = %row.video_id, "giving up an upload that nobody went on with");
-            self.videos.delete(UserId(row.user_id), VideoId(row.video_id)).await?;
+            match self.videos.give_up(UserId(row.user_id), VideoId(row.video_id)).await {
+                // Somebody went on with it after all, or deleted it, since the list was made.
+                Err(Error::Problem(_)) => {}
+                other => other?,
+            }
         }
         Ok(())
     }

@@ -1,46 +1,45 @@
 //! Videos as their owner sees and changes them. Every query carries the owner: somebody else's video is not there.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
+use crate::{
+    clock::{now_ms, now_seconds},
+    db::{
+        begin_write,
+        entity::{renditions, videos},
+    },
+    error::{Error, Result},
+    ports::{
+        cdn::{Audience, Cdn},
+        job_queue::{JobQueue, WakeUp},
+        transcoder::POSTER_FILE,
+    },
+    services::{
+        changes::{Change, Changes},
+        jobs,
+        private_media::PrivateMedia,
+        removals::Removals,
+    },
+};
 use domain::{
     error::{Code, Problem},
-    ids::{GenerationId, PlaybackId, UploadId, UserId, VideoId},
+    ids::{GenerationId, PlaybackId, UserId, VideoId},
     playlist::{Rendition, Track},
     source::SourceFacts,
     upload::clean_title,
     video::{Failure, FailureCode, RenditionFacts, Stage, Video, VideoPage, Visibility},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr},
 };
-use uuid::Uuid;
 
-use crate::{
-    clock::{now_ms, now_seconds},
-    db::{
-        begin_write,
-        entity::{renditions, uploads, videos},
-    },
-    error::{Error, Result},
-    ports::{
-        blob_store::MultipartId,
-        cdn::{Audience, Cdn},
-        job_queue::{JobQueue, WakeUp},
-        transcoder::{POSTER_FILE, TranscodeId},
-    },
-    services::{
-        changes::{Change, Changes},
-        jobs,
-        private_media::PrivateMedia,
-        removals::{Removal, Removals},
-    },
-};
+mod whole;
+
+use self::whole::Whole;
 
 /// Videos on one page of the library at most.
 pub const PAGE_LIMIT: u64 = 100;
-/// How long an engine elsewhere may go on writing after it was told to stop.
-const ENCODES_STOP_WITHIN_MS: i64 = 120_000;
 /// How long the poster of a page that stays open can be fetched.
 const POSTER_LIFETIME_SECONDS: u64 = 24 * 3600;
 
@@ -79,15 +78,8 @@ impl Videos {
     /// The database fails.
     pub async fn page(&self, user: UserId, search: Option<&str>, after: Option<VideoId>, limit: u64) -> Result<VideoPage> {
         let limit = limit.clamp(1, PAGE_LIMIT);
-        let mut query = videos::Entity::of(user.0);
-        if let Some(search) = search.map(str::trim).filter(|search| !search.is_empty()) {
-            query = query.filter(title_contains(search));
-        }
-        if let Some(after) = after {
-            query = query.filter(videos::Column::Id.lt(after.0));
-        }
         // One more than asked for tells whether there is a next page.
-        let mut rows = query.order_by_desc(videos::Column::Id).limit(limit + 1).all(&self.db).await?;
+        let mut rows = page_query(user, search, after, limit + 1).all(&self.db).await?;
         let more = rows.len() as u64 > limit;
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let next = rows.last().filter(|_| more).map(|row| VideoId(row.id));
@@ -146,33 +138,29 @@ impl Videos {
     /// # Errors
     /// It is not there.
     pub async fn delete(&self, user: UserId, video: VideoId) -> Result<()> {
+        self.row(user, video).await?;
         let transaction = begin_write(&self.db).await?;
-        let row = videos::Entity::of(user.0).filter(videos::Column::Id.eq(video.0)).one(&transaction).await?;
-        let row = row.ok_or_else(Problem::not_found)?;
-        let upload = uploads::Entity::find().filter(uploads::Column::VideoId.eq(video.0)).one(&transaction).await?;
-        if let Some(upload) = upload {
-            let id = UploadId(upload.id);
-            // The multipart upload first: a completion that runs meanwhile then leaves its object where the second removal finds it.
-            if !upload.complete && !upload.multipart_id.is_empty() {
-                Removal::Multipart(id, MultipartId(upload.multipart_id)).note(&transaction).await?;
-            }
-            Removal::Source(id).note(&transaction).await?;
+        let whole = Whole::lock(&transaction, user, video).await?;
+        self.remove(transaction, user, whole).await
+    }
+
+    /// Deletes a video whose upload is not complete.
+    ///
+    /// # Errors
+    /// It is not there, or its upload has been completed: what was acknowledged is not given up.
+    pub async fn give_up(&self, user: UserId, video: VideoId) -> Result<()> {
+        self.row(user, video).await?;
+        let transaction = begin_write(&self.db).await?;
+        let whole = Whole::lock(&transaction, user, video).await?;
+        if whole.upload.as_ref().is_some_and(|upload| upload.complete) {
+            return Err(Problem::new(Code::Conflict, "The upload is complete. Delete the video instead.").into());
         }
-        let running =
-            crate::db::entity::jobs::Entity::find().filter(crate::db::entity::jobs::Column::VideoId.eq(video.0)).all(&transaction).await?;
-        let published: BTreeSet<Uuid> = [row.generation_id, row.poster_generation_id].into_iter().flatten().collect();
-        for generation in &published {
-            Removal::Published(GenerationId(*generation)).note(&transaction).await?;
-        }
-        for (generation, encode) in running.into_iter().filter_map(|job| Some((GenerationId(job.generation_id?), job.encode_id))) {
-            if let Some(encode) = encode {
-                Removal::Encode(generation, TranscodeId(encode)).note(&transaction).await?;
-                // What it writes between being told to stop and stopping.
-                Removal::Generation(generation).note_for(&transaction, now_ms() + ENCODES_STOP_WITHIN_MS).await?;
-            } else if !published.contains(&generation.0) {
-                Removal::Generation(generation).note(&transaction).await?;
-            }
-        }
+        self.remove(transaction, user, whole).await
+    }
+
+    async fn remove(&self, transaction: DatabaseTransaction, user: UserId, whole: Whole) -> Result<()> {
+        let video = VideoId(whole.video.id);
+        whole.note_removals(&transaction).await?;
         // Jobs, uploads and renditions go with it by their foreign keys.
         videos::Entity::delete_by_id(video.0).exec(&transaction).await?;
         transaction.commit().await?;
@@ -185,12 +173,14 @@ impl Videos {
     /// # Errors
     /// It is not there, has not failed, or its file is to blame.
     pub async fn retry(&self, user: UserId, video: VideoId) -> Result<Video> {
-        let row = self.row(user, video).await?;
+        self.row(user, video).await?;
+        let transaction = begin_write(&self.db).await?;
+        // Under its locks: of two who ask at once, the second finds it under way.
+        let row = Whole::lock(&transaction, user, video).await?.video;
         let code = row.failure_code.as_deref().and_then(FailureCode::parse);
         if code.is_none_or(|code| !code.worth_retrying()) || row.s3_input_url.is_none() {
             return Err(Problem::new(Code::Conflict, "Only a video whose processing failed on our side can be tried again.").into());
         }
-        let transaction = begin_write(&self.db).await?;
         if !advance(&transaction, video, Stage::Queued, &[(videos::Column::FailureCode, Expr::value(None::<String>))]).await? {
             return Err(Problem::new(Code::Conflict, "It is being processed already.").into());
         }
@@ -232,6 +222,21 @@ impl Videos {
     }
 }
 
+/// Videos of `user` from the newest on, behind `after` where it is given; those with `search` in their title where there is something to
+/// search for.
+pub fn page_query(user: UserId, search: Option<&str>, after: Option<VideoId>, limit: u64) -> Select<videos::Entity> {
+    let mut query = videos::Entity::of(user.0);
+    // Titles hold no control characters either.
+    let search = search.map(|search| search.chars().filter(|c| !c.is_control()).collect::<String>());
+    if let Some(search) = search.as_deref().map(str::trim).filter(|search| !search.is_empty()) {
+        query = query.filter(title_contains(search));
+    }
+    if let Some(after) = after {
+        query = query.filter(videos::Column::Id.lt(after.0));
+    }
+    query.order_by_desc(videos::Column::Id).limit(limit)
+}
+
 /// A case-blind search that means `%` and `_` as themselves, alike on every database.
 fn title_contains(search: &str) -> SimpleExpr {
     let escaped: String =
@@ -263,7 +268,7 @@ pub async fn advance(db: &impl ConnectionTrait, video: VideoId, next: Stage, cha
 /// # Errors
 /// The database fails or holds something unreadable.
 pub async fn published(db: &impl ConnectionTrait, generation: GenerationId) -> Result<Vec<Rendition>> {
-    let rows = renditions::Entity::find().filter(renditions::Column::GenerationId.eq(generation.0)).all(db).await?;
+    let rows = renditions::Entity::of(generation.0).all(db).await?;
     let read = |row: &renditions::Model| serde_json::from_str(&row.body).map_err(|error| Error::broken(format!("a rendition: {error}")));
     let mut published: Vec<Rendition> = rows.iter().map(read).collect::<Result<_>>()?;
     // The largest picture first, sound last.

@@ -26,7 +26,9 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-/// A running server.
+use crate::database::own::OwnDatabase;
+
+/// A running server. What holds connections is let go of before the database.
 pub(crate) struct App {
     pub(crate) folder: TempDir,
     pub(crate) state: AppState,
@@ -34,6 +36,7 @@ pub(crate) struct App {
     pub(crate) router: Router,
     shutdown: watch::Sender<bool>,
     worker: Option<Worker>,
+    _database: OwnDatabase,
 }
 
 /// An answer, read to its end.
@@ -75,14 +78,18 @@ impl App {
     /// A server with some settings of its own, named as in the environment.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let variables: HashMap<_, _> = [("MILLRACE_DATA_DIR", folder.path().to_str().expect("a plain path"))]
-            .into_iter()
-            .chain(variables.iter().copied())
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let database = OwnDatabase::create().await;
+        let url = database.url();
+        let own = [
+            ("MILLRACE_DATA_DIR", folder.path().to_str().expect("a plain path")),
+            ("MILLRACE_DATABASE_URL", url.as_str()),
+            ("MILLRACE_DATABASE_MAX_CONNECTIONS", "4"),
+        ];
+        let variables: HashMap<_, _> =
+            own.into_iter().chain(variables.iter().copied()).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let variables: Vec<_> = variables.into_iter().collect();
         let settings = Settings::from_layers(None, &variables).expect("valid settings");
-        let db = db::open(&settings.database.url, &settings.data_dir, 4).await.expect("a database");
+        let db = db::open(&settings.database, &settings.data_dir).await.expect("a database");
         let store = Arc::new(FsStore::open(settings.data_dir.join("store")).await.expect("a store"));
         let key: Vec<u8> = b"a key for tests".to_vec();
         let ffmpeg = FfmpegSettings {
@@ -93,7 +100,7 @@ impl App {
             limits: Limits::default(),
         };
         let ports = Ports {
-            queue: Arc::new(DbQueue::default()),
+            queue: Arc::new(DbQueue::open(&db)),
             transcoder: Arc::new(FfmpegTranscoder::new(ffmpeg, store.clone())),
             cdn: Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone().into())),
             store,
@@ -102,7 +109,7 @@ impl App {
         let sessions = session::layer(db.clone(), &settings);
         let (state, worker) = assemble(settings, &db, ports, key.into(), down);
         let router = api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state.clone());
-        Self { folder, state, db, router, shutdown, worker: Some(worker) }
+        Self { folder, state, db, router, shutdown, worker: Some(worker), _database: database }
     }
 
     /// Lets the worker run from now on.

@@ -1,4 +1,4 @@
-//! The contract of [`BlobStore`], as one suite that every adapter passes.
+//! The contract of [`BlobStore`], as one suite that every adapter passes. `aws_store` runs it on S3.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use domain::{
 use futures::{StreamExt, TryStreamExt};
 use server::{
     adapters::fs_store::FsStore,
-    ports::blob_store::{BlobError, BlobStore, ByteRange, ByteStream},
+    ports::blob_store::{BlobError, BlobStore, ByteRange, ByteStream, MultipartId},
 };
 use uuid::Uuid;
 
 use crate::app::{files_below, noise};
 
-fn body(bytes: &[u8]) -> ByteStream {
-    let pieces: Vec<_> = bytes.chunks(7_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+pub(crate) fn body(bytes: &[u8]) -> ByteStream {
+    let pieces: Vec<_> = bytes.chunks(70_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     futures::stream::iter(pieces).boxed()
 }
 
-fn source() -> StorageKey {
+pub(crate) fn source() -> StorageKey {
     StorageKey::Source { upload: UploadId(Uuid::now_v7()) }
 }
 
-async fn read(store: &dyn BlobStore, key: &StorageKey, range: Option<ByteRange>) -> Vec<u8> {
+pub(crate) async fn read(store: &dyn BlobStore, key: &StorageKey, range: Option<ByteRange>) -> Vec<u8> {
     let read = store.get(key, range).await.expect("there");
     let pieces: Vec<Bytes> = read.body.try_collect().await.expect("readable");
     let bytes = pieces.concat();
@@ -34,16 +34,23 @@ async fn read(store: &dyn BlobStore, key: &StorageKey, range: Option<ByteRange>)
     bytes
 }
 
-/// A plan of three parts, the last one short, small enough for a test.
-const PLAN: PartPlan = PartPlan { file_size: 250_000, part_size: 100_000 };
+/// The smallest part that every store takes: S3's limit, but for the last one.
+const PART: usize = 5 * 1024 * 1024;
+/// A plan of three parts, the last one short.
+pub(crate) const PLAN: PartPlan = PartPlan { file_size: 2 * PART as u64 + 50_000, part_size: PART as u64 };
 
-fn part(bytes: &[u8], number: u32) -> &[u8] {
+/// The bytes of a file with that plan.
+pub(crate) fn file() -> Vec<u8> {
+    noise(2 * PART + 50_000)
+}
+
+pub(crate) fn part(bytes: &[u8], number: u32) -> &[u8] {
     let (offset, length) = PLAN.part_range(number).expect("in the plan");
     &bytes[offset as usize..(offset + length) as usize]
 }
 
 async fn parts_in_any_order_make_the_object(store: &dyn BlobStore) {
-    let (key, bytes) = (source(), noise(250_000));
+    let (key, bytes) = (source(), file());
     let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
     assert!(matches!(store.size(&key).await, Err(BlobError::NotFound)), "an object is visible whole or not at all");
     for number in [3, 1] {
@@ -57,7 +64,7 @@ async fn parts_in_any_order_make_the_object(store: &dyn BlobStore) {
     let middle = part(&bytes, 2);
     store.put_part(&key, &upload, PLAN, 2, crc32c::crc32c(middle), body(middle)).await.expect("taken");
     let listed: Vec<_> = store.list_parts(&key, &upload).await.expect("listed").iter().map(|part| (part.number, part.size)).collect();
-    assert_eq!(listed, [(1, 100_000), (2, 100_000), (3, 50_000)]);
+    assert_eq!(listed, [(1, PLAN.part_size), (2, PLAN.part_size), (3, 50_000)]);
     store.complete_multipart(&key, &upload, PLAN).await.expect("completed");
     store.complete_multipart(&key, &upload, PLAN).await.expect("and again");
     assert_eq!(read(store, &key, None).await, bytes);
@@ -67,7 +74,7 @@ async fn parts_in_any_order_make_the_object(store: &dyn BlobStore) {
 }
 
 async fn what_is_wrong_is_not_kept(store: &dyn BlobStore) {
-    let (key, bytes) = (source(), noise(250_000));
+    let (key, bytes) = (source(), file());
     let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
     let first = part(&bytes, 1);
     let crc = crc32c::crc32c(first);
@@ -79,7 +86,7 @@ async fn what_is_wrong_is_not_kept(store: &dyn BlobStore) {
     assert!(store.list_parts(&key, &upload).await.expect("listed").is_empty());
     store.put_part(&key, &upload, PLAN, 1, crc, body(first)).await.expect("taken");
     // A part that is safe stays safe while a wrong resend of it fails.
-    let other = noise(100_001)[1..].to_vec();
+    let other = noise(PART + 1)[1..].to_vec();
     assert!(store.put_part(&key, &upload, PLAN, 1, crc32c::crc32c(&other) ^ 1, body(&other)).await.is_err());
     assert!(
         store.put_part(&key, &upload, PLAN, 1, crc32c::crc32c(&other), body(&other)).await.is_err(),
@@ -94,16 +101,18 @@ async fn what_is_wrong_is_not_kept(store: &dyn BlobStore) {
 }
 
 async fn a_resend_replaces_a_sender_that_stalls(store: Arc<dyn BlobStore>) {
-    let (key, bytes) = (source(), noise(250_000));
+    let (key, bytes) = (source(), file());
     let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
     let first = part(&bytes, 1).to_vec();
     let crc = crc32c::crc32c(&first);
-    let stalled = futures::stream::iter([Ok(Bytes::copy_from_slice(&[0; 5_000]))]).chain(futures::stream::pending()).boxed();
+    let stalled = futures::stream::iter([Ok(Bytes::from_static(&[0; 5_000])), Ok(Bytes::from_static(&[0; 5_000]))])
+        .chain(futures::stream::pending())
+        .boxed();
     let holder = tokio::spawn({
         let (store, key, upload) = (Arc::clone(&store), key.clone(), upload.clone());
         async move { store.put_part(&key, &upload, PLAN, 1, crc, stalled).await }
     });
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     store.put_part(&key, &upload, PLAN, 1, crc, body(&first)).await.expect("the newcomer is taken");
     assert!(matches!(holder.await.expect("it ends"), Err(BlobError::BodyInterrupted(_))));
     for number in [2, 3] {
@@ -114,46 +123,102 @@ async fn a_resend_replaces_a_sender_that_stalls(store: Arc<dyn BlobStore>) {
     assert_eq!(read(&*store, &key, None).await, bytes);
 }
 
-async fn streams_ranges_and_deletion(store: &dyn BlobStore) {
-    let bytes = noise(3_000_000);
+async fn completions_at_once_are_one(store: Arc<dyn BlobStore>) {
+    let (key, bytes) = (source(), b"one small part");
+    let plan = PartPlan { file_size: bytes.len() as u64, part_size: PLAN.part_size };
+    let upload = store.begin_multipart(&key, plan).await.expect("begun");
+    store.put_part(&key, &upload, plan, 1, crc32c::crc32c(bytes), body(bytes)).await.expect("taken");
+    let complete = || {
+        let (store, key, upload) = (Arc::clone(&store), key.clone(), upload.clone());
+        tokio::spawn(async move { store.complete_multipart(&key, &upload, plan).await })
+    };
+    for outcome in [complete(), complete(), complete()] {
+        outcome.await.expect("it ends").expect("completed");
+    }
+    assert_eq!(read(&*store, &key, None).await, bytes);
+    let gone = MultipartId(upload.0.clone());
+    store.delete(&key).await.expect("deleted");
+    assert!(matches!(store.complete_multipart(&key, &gone, plan).await, Err(BlobError::NotFound)));
+    assert!(matches!(store.list_parts(&key, &gone).await, Err(BlobError::NotFound)));
+}
+
+async fn bodies_of_unknown_length(store: &dyn BlobStore) {
+    // One that every store takes at once, and one that a store with parts cuts.
+    for length in [3_000_000, 17 * 1024 * 1024 + 1] {
+        let (key, bytes) = (source(), noise(length));
+        assert!(matches!(store.put_stream(&key, body(&bytes), length as u64 - 1).await, Err(BlobError::SizeMismatch)));
+        let broken = body(&bytes).chain(futures::stream::iter([Err(std::io::Error::other("gone"))])).boxed();
+        assert!(matches!(store.put_stream(&key, broken, length as u64 + 1).await, Err(BlobError::BodyInterrupted(_))));
+        assert!(matches!(store.size(&key).await, Err(BlobError::NotFound)), "nothing is left of it");
+        assert_eq!(store.put_stream(&key, body(&bytes), length as u64).await.expect("stored"), length as u64);
+        assert!(read(store, &key, None).await == bytes);
+        store.delete(&key).await.expect("deleted");
+    }
     let key = source();
-    assert!(matches!(store.put_stream(&key, body(&bytes), 2_999_999).await, Err(BlobError::SizeMismatch)));
-    assert!(matches!(store.size(&key).await, Err(BlobError::NotFound)));
-    assert_eq!(store.put_stream(&key, body(&bytes), 3_000_000).await.expect("stored"), 3_000_000);
+    assert_eq!(store.put_stream(&key, body(b""), 10).await.expect("stored"), 0);
+    assert_eq!(store.size(&key).await.expect("there"), 0);
+    store.delete(&key).await.expect("deleted");
+}
+
+async fn ranges_and_deletion(store: &dyn BlobStore) {
+    let (key, bytes) = (source(), noise(3_000_000));
+    store.put_stream(&key, body(&bytes), 3_000_000).await.expect("stored");
     let range = |first, last| Some(ByteRange { first, last });
     assert_eq!(read(store, &key, range(5, Some(9))).await, bytes[5..10]);
     assert_eq!(read(store, &key, range(1_000_000, None)).await, bytes[1_000_000..]);
     assert_eq!(read(store, &key, range(2_999_999, Some(u64::MAX))).await, bytes[2_999_999..]);
+    let answer = store.get(&key, range(10, Some(19))).await.expect("there");
+    assert_eq!((answer.size, answer.offset, answer.length), (3_000_000, 10, 10));
     assert!(matches!(store.get(&key, range(3_000_000, None)).await, Err(BlobError::RangeNotSatisfiable(3_000_000))));
     store.delete(&key).await.expect("deleted");
     store.delete(&key).await.expect("and again");
+    assert!(matches!(store.get(&key, None).await, Err(BlobError::NotFound)));
+    assert!(matches!(store.size(&key).await, Err(BlobError::NotFound)));
+}
 
-    let generation = GenerationId(Uuid::now_v7());
+async fn generations_are_listed_and_deleted(store: &dyn BlobStore) {
+    let (generation, other) = (GenerationId(Uuid::now_v7()), GenerationId(Uuid::now_v7()));
+    assert!(store.list_generation(generation).await.expect("listed").is_empty());
     let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), b"segment").expect("written");
-    let segment = StorageKey::published(generation, "720p/00001.m4s").expect("a good name");
-    store.put_file(&segment, file.path()).await.expect("stored");
-    assert_eq!(store.size(&segment).await.expect("there"), 7);
+    for (generation, name, text) in
+        [(generation, "720p/00001.m4s", "segment"), (generation, "poster.jpg", "picture"), (other, "poster.jpg", "")]
+    {
+        let copy = file.path().with_extension("copy");
+        std::fs::write(&copy, text).expect("written");
+        store.put_file(&StorageKey::published(generation, name).expect("a good name"), &copy).await.expect("stored");
+    }
+    let listed = store.list_generation(generation).await.expect("listed");
+    assert_eq!(listed, [("720p/00001.m4s".to_owned(), 7), ("poster.jpg".to_owned(), 7)].into());
     store.delete_prefix(&StorageKey::generation_prefix(generation)).await.expect("deleted");
-    assert!(matches!(store.size(&segment).await, Err(BlobError::NotFound)));
+    assert!(store.list_generation(generation).await.expect("listed").is_empty());
+    assert_eq!(store.list_generation(other).await.expect("listed"), [("poster.jpg".to_owned(), 0)].into());
+    store.delete_prefix(&StorageKey::generation_prefix(other)).await.expect("deleted");
     store.delete_prefix(&StorageKey::generation_prefix(generation)).await.expect("and again");
+}
+
+/// The suite.
+pub(crate) async fn keeps_the_contract(store: Arc<dyn BlobStore>) {
+    parts_in_any_order_make_the_object(&*store).await;
+    what_is_wrong_is_not_kept(&*store).await;
+    a_resend_replaces_a_sender_that_stalls(Arc::clone(&store)).await;
+    completions_at_once_are_one(Arc::clone(&store)).await;
+    bodies_of_unknown_length(&*store).await;
+    ranges_and_deletion(&*store).await;
+    generations_are_listed_and_deleted(&*store).await;
 }
 
 #[tokio::test]
 async fn fs_store_keeps_the_contract() {
     let folder = tempfile::tempdir().expect("a folder");
     let store: Arc<dyn BlobStore> = Arc::new(FsStore::open(folder.path().join("store")).await.expect("opened"));
-    parts_in_any_order_make_the_object(&*store).await;
-    what_is_wrong_is_not_kept(&*store).await;
-    a_resend_replaces_a_sender_that_stalls(Arc::clone(&store)).await;
-    streams_ranges_and_deletion(&*store).await;
+    keeps_the_contract(store).await;
     assert!(files_below(&folder.path().join("store/incoming")).is_empty(), "nothing unfinished is left behind");
 }
 
 #[tokio::test]
 async fn acknowledged_parts_survive_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (key, bytes) = (source(), noise(250_000));
+    let (key, bytes) = (source(), file());
     let store = FsStore::open(folder.path().into()).await.expect("opened");
     let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
     store.put_part(&key, &upload, PLAN, 2, crc32c::crc32c(part(&bytes, 2)), body(part(&bytes, 2))).await.expect("taken");

@@ -3,6 +3,7 @@
 
 mod bench;
 mod damage;
+mod elsewhere;
 mod forms;
 mod outcome;
 mod passthrough;

@@ -23,7 +23,9 @@ pub enum KeyError {
     )]
     NotPem,
     /// A key, but none that CloudFront can check.
-    #[error("CloudFront takes ECDSA P-256 and RSA 2048 keys only, and this is neither: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes one")]
+    #[error(
+        "CloudFront takes ECDSA P-256 and RSA 2048 keys only, and this is neither: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes one"
+    )]
     WrongKind,
 }
 

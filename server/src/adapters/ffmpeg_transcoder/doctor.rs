@@ -4,20 +4,7 @@ use super::{
     engine::Engine,
     settings::{FfmpegSettings, SandboxMode},
 };
-use crate::ports::transcoder::TranscodeError;
-
-/// One finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// What was looked at.
-    pub name: &'static str,
-    /// Whether it is as it should be.
-    pub ok: bool,
-    /// What was found.
-    pub detail: String,
-    /// What to do, where something is to be done.
-    pub advice: Option<String>,
-}
+use crate::{adapters::check::Check, ports::transcoder::TranscodeError};
 
 /// Oldest ffmpeg that the arguments are written for, and tried with.
 const OLDEST_VERSION: (u32, u32) = (5, 1);

@@ -11,24 +11,22 @@ use domain::{
     ladder::{AudioPlan, Ladder, VideoPlan},
     playlist::Rendition,
     source::SourceFacts,
-    storage_key::StorageKey,
     video::FailureCode,
 };
-use futures::StreamExt;
-use tokio::io::AsyncWriteExt;
 
 use super::{
     child::{self, Lines},
     collect, command,
     engine::{Engine, Run},
     failure::{self, engine as engine_failure, source},
+    fetched::Fetched,
     origin::Origin,
     poster,
     progress::Progress,
     scratch::Scratch,
 };
 use crate::ports::{
-    blob_store::{BlobError, BlobStore},
+    blob_store::BlobStore,
     transcoder::{POSTER_FILE, TranscodeError, TranscodeRequest},
 };
 
@@ -48,17 +46,19 @@ pub(super) async fn encode(
     engine: Arc<Engine>,
     store: Arc<dyn BlobStore>,
     scratch_root: PathBuf,
+    fetched: Arc<Fetched>,
     request: TranscodeRequest,
     progress: Arc<Progress>,
 ) -> Result<Made, TranscodeError> {
     let scratch = Scratch::new(&scratch_root).await.map_err(no_folder)?;
-    let file = local_source(store.as_ref(), &request.source, &scratch).await?;
+    let source = fetched.get(store.as_ref(), &request.source, &scratch_root).await?;
+    let file = source.path();
     let facts = &request.facts;
-    let origin = Origin::find(&engine, &file, facts).await?;
+    let origin = Origin::find(&engine, file, facts).await?;
     let ladder = origin.adapt(&request.ladder, facts);
 
     let posters = scratch.folder("posters").await.map_err(no_folder)?;
-    let poster = poster::make(&engine, &file, facts, &origin, &posters).await;
+    let poster = poster::make(&engine, file, facts, &origin, &posters).await;
     if let Some(poster) = &poster {
         collect::put(store.as_ref(), request.generation, POSTER_FILE, poster).await?;
         progress.poster_is_stored();
@@ -68,7 +68,7 @@ pub(super) async fn encode(
     for name in ladder.rungs.iter().map(|rung| rung.name.as_str()).chain(ladder.audio.as_ref().map(|_| command::AUDIO)) {
         scratch.folder(&format!("out/{name}")).await.map_err(no_folder)?;
     }
-    run(&engine, &file, facts, &ladder, &origin, &out, &progress).await?;
+    run(&engine, file, facts, &ladder, &origin, &out, &progress).await?;
 
     let renditions = collect::read(&out, facts, &ladder).await?;
     collect::store(store.as_ref(), request.generation, &out, &renditions).await?;
@@ -148,28 +148,4 @@ fn size_of(folder: &Path) -> u64 {
         Err(_) => 0,
     });
     sizes.sum()
-}
-
-/// The source as a local file: the store's own, or a copy, since nothing in the sandbox can fetch one.
-pub(super) async fn local_source(store: &dyn BlobStore, key: &StorageKey, scratch: &Scratch) -> Result<PathBuf, TranscodeError> {
-    if let Some(path) = store.local_path(key) {
-        return tokio::fs::canonicalize(path).await.map_err(|error| engine_failure("the source cannot be read", error));
-    }
-    let path = scratch.path().join("source");
-    download(store, key, &path).await.map_err(|error| engine_failure("the source cannot be fetched", error))?;
-    Ok(path)
-}
-
-async fn download(store: &dyn BlobStore, key: &StorageKey, path: &Path) -> Result<(), BlobError> {
-    let local = |error: std::io::Error| BlobError::Unavailable(Box::new(error));
-    let mut read = store.get(key, None).await?;
-    let mut file = tokio::fs::File::create(path).await.map_err(local)?;
-    let mut received = 0_u64;
-    while let Some(bytes) = read.body.next().await {
-        let bytes = bytes.map_err(local)?;
-        received += bytes.len() as u64;
-        file.write_all(&bytes).await.map_err(local)?;
-    }
-    file.flush().await.map_err(local)?;
-    if received == read.length { Ok(()) } else { Err(BlobError::SizeMismatch) }
 }

@@ -3,29 +3,17 @@
 use std::path::Path;
 
 use domain::{playlist::MediaPlaylist, source::FrameRate};
-use mp4_atom::{Atom, Codec, Decode, Header, Moof, Moov, TrunSamples};
+use mp4_atom::{Moof, Moov, TrunSamples};
 
 use super::failure::engine;
-use crate::ports::transcoder::TranscodeError;
+use crate::{
+    adapters::init_segment::{self, find},
+    ports::transcoder::TranscodeError,
+};
 
 /// The RFC 6381 codec string of an init segment's one track.
 pub(super) async fn codec(init: &Path) -> Result<String, TranscodeError> {
-    let bytes = read(init).await?;
-    let moov: Moov = find(&bytes).ok_or_else(|| engine("an init segment cannot be read", "no moov box"))?;
-    let codecs = moov.trak.first().map(|track| track.mdia.minf.stbl.stsd.codecs.as_slice()).unwrap_or_default();
-    match codecs.first() {
-        Some(Codec::Avc1(entry)) => {
-            let avcc = &entry.avcc;
-            let (profile, constraints, level) = (avcc.avc_profile_indication, avcc.profile_compatibility, avcc.avc_level_indication);
-            Ok(format!("avc1.{profile:02x}{constraints:02x}{level:02x}"))
-        }
-        Some(Codec::Mp4a(entry)) => {
-            let config = &entry.esds.es_desc.dec_config;
-            let object_type = config.dec_specific.as_ref().map_or(2, |specific| specific.profile);
-            Ok(format!("mp4a.{:02x}.{object_type}", config.object_type_indication))
-        }
-        _ => Err(engine("an init segment cannot be read", "neither H.264 nor AAC")),
-    }
+    init_segment::codec(&read(init).await?).map_err(|error| engine("an init segment cannot be read", error))
 }
 
 /// What the samples of one segment say of themselves, in units of the track's timescale.
@@ -85,17 +73,4 @@ pub(super) async fn largest_frame_rate(folder: &Path, playlist: &MediaPlaylist) 
 
 async fn read(path: &Path) -> Result<Vec<u8>, TranscodeError> {
     tokio::fs::read(path).await.map_err(|error| engine("a media file cannot be read", error))
-}
-
-/// The first box of a kind at top level.
-fn find<A: Atom>(mut bytes: &[u8]) -> Option<A> {
-    while !bytes.is_empty() {
-        let header = Header::decode(&mut bytes).ok()?;
-        let (mut body, rest) = bytes.split_at_checked(header.size.unwrap_or(bytes.len()))?;
-        if header.kind == A::KIND {
-            return A::decode_body(&mut body).ok();
-        }
-        bytes = rest;
-    }
-    None
 }

@@ -40,3 +40,10 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// The jobs of one video.
+    pub fn of(video: Uuid) -> Select<Self> {
+        Self::find().filter(Column::VideoId.eq(video))
+    }
+}

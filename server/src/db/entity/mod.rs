@@ -5,6 +5,7 @@ pub mod jobs;
 pub mod removals;
 pub mod renditions;
 pub mod sessions;
+pub mod turns;
 pub mod uploads;
 pub mod users;
 pub mod videos;

@@ -23,3 +23,10 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// The renditions of one generation.
+    pub fn of(generation: Uuid) -> Select<Self> {
+        Self::find().filter(Column::GenerationId.eq(generation))
+    }
+}

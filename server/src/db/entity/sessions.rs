@@ -1,6 +1,6 @@
 //! Sessions, by the hash of their id: a stolen table opens none of them.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{DeleteMany, entity::prelude::*};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -22,6 +22,13 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Ends the sessions whose time was over at `now_ms`.
+    pub fn delete_expired(now_ms: i64) -> DeleteMany<Self> {
+        Self::delete_many().filter(Column::ExpiresAtMs.lt(now_ms))
+    }
+}
 
 /// What stands in the table for a session's id.
 pub fn hash_id(id: &str) -> String {

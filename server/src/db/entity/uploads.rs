@@ -1,6 +1,6 @@
 //! Files on their way. A row stays when its file has arrived, as the record of where the source is.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect, entity::prelude::*};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -36,5 +36,11 @@ impl Entity {
     /// The uploads of one account.
     pub fn of(user: Uuid) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(user))
+    }
+
+    /// Some of the uploads that nobody went on with since `before_ms`, the oldest first.
+    pub fn unfinished_since(before_ms: i64) -> Select<Self> {
+        let unfinished = Self::find().filter(Column::Complete.eq(false)).filter(Column::UpdatedAtMs.lt(before_ms));
+        unfinished.order_by_asc(Column::UpdatedAtMs).limit(100)
     }
 }

@@ -59,4 +59,9 @@ impl Entity {
     pub fn of(user: Uuid) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(user))
     }
+
+    /// The video behind a public handle, whoever's it is.
+    pub fn by_playback_id(id: &str) -> Select<Self> {
+        Self::find().filter(Column::PlaybackId.eq(id))
+    }
 }

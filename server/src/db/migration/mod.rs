@@ -4,6 +4,7 @@ use sea_orm_migration::prelude::*;
 
 mod m20261122_000001_first;
 mod m20261122_000002_elsewhere;
+mod m20261122_000003_indexes;
 
 /// Runs the migrations.
 #[derive(Debug)]
@@ -12,6 +13,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_first::Migration), Box::new(m20261122_000002_elsewhere::Migration)]
+        vec![
+            Box::new(m20261122_000001_first::Migration),
+            Box::new(m20261122_000002_elsewhere::Migration),
+            Box::new(m20261122_000003_indexes::Migration),
+        ]
     }
 }

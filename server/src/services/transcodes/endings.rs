@@ -20,8 +20,8 @@ use crate::{
     error::{Error, Result},
     ports::transcoder::TranscodeError,
     services::{
-        jobs::{Held, hold, nothing_left, over, retry_later},
-        removals::Removal,
+        jobs::{Held, go_on_later, hold, nothing_left, over, retry_later},
+        removals::{ENCODES_STOP_WITHIN_MS, Removal},
         videos::advance,
     },
 };
@@ -68,7 +68,11 @@ impl Transcodes {
             }
             None => {
                 tracing::warn!(video_id = %lease.video, job_id = %lease.job, attempt = lease.attempt, %error, "attempt failed; trying again");
-                hold(&transaction, lease, &retry_later(lease, &detail)).await?
+                if self.goes_on(attempt, &error) {
+                    hold(&transaction, lease, &go_on_later(lease, &detail)).await?
+                } else {
+                    hold(&transaction, lease, &retry_later(lease, &detail)).await?
+                }
             }
         };
         if held == Held::Yes {
@@ -84,6 +88,11 @@ impl Transcodes {
         Ok(())
     }
 
+    /// Whether the next try goes on with this one's encode: it runs elsewhere, and what failed is on our side.
+    pub(super) fn goes_on(&self, attempt: &Attempt<'_>, error: &Error) -> bool {
+        self.transcoder.outlives_process() && attempt.lease.attempt < MAX_ATTEMPTS && matches!(error, Error::Database(_) | Error::Store(_))
+    }
+
     /// Notes that this attempt's objects are to go, unless they are what is published (a commit whose answer was lost has counted) or what
     /// somebody else goes on with.
     pub(super) async fn let_go(&self, db: &impl ConnectionTrait, attempt: &Attempt<'_>) -> Result<()> {
@@ -94,6 +103,10 @@ impl Transcodes {
         let video = videos::Entity::find_by_id(attempt.lease.video.0).one(db).await?;
         if video.is_some_and(|video| video.generation_id == Some(attempt.generation.0)) {
             return Ok(());
+        }
+        if self.transcoder.outlives_process() {
+            // What the engine writes between being told to stop and stopping.
+            Removal::Generation(attempt.generation).note_for(db, now_ms() + ENCODES_STOP_WITHIN_MS).await?;
         }
         Removal::Generation(attempt.generation).note(db).await
     }

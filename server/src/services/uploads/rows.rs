@@ -39,7 +39,8 @@ pub(super) async fn insert_video(
         stage: Set(stage.as_str().to_owned()),
         progress: Set(0),
         failure_code: Set(None),
-        file_name: Set(file_name.to_owned()),
+        // PostgreSQL takes no NUL in a text.
+        file_name: Set(file_name.replace('\0', "")),
         size_bytes: Set(i64::try_from(size).unwrap_or(i64::MAX)),
         source_facts: Set(None),
         generation_id: Set(None),

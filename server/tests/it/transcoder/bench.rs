@@ -32,6 +32,7 @@ use super::outcome::Outcome;
 pub(super) struct Bench {
     folder: TempDir,
     pub(super) store: Arc<FsStore>,
+    pub(super) settings: FfmpegSettings,
     pub(super) transcoder: FfmpegTranscoder,
 }
 
@@ -51,8 +52,8 @@ impl Bench {
             // Tests run side by side: one thread each is what the machine has for them.
             limits: Limits { threads: 2, ..limits },
         };
-        let transcoder = FfmpegTranscoder::new(settings, store.clone());
-        Self { folder, store, transcoder }
+        let transcoder = FfmpegTranscoder::new(settings.clone(), store.clone());
+        Self { folder, store, settings, transcoder }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

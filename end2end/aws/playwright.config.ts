@@ -1,0 +1,12 @@
+// End-to-end tests of the other set-ups: PostgreSQL, S3, SQS, MediaConvert and CloudFront, as emulators on this machine. `make test-aws` starts
+// those and runs this inside.
+import { defineConfig } from "@playwright/test";
+import local from "../playwright.config";
+
+export default defineConfig({
+  ...local,
+  testDir: "specs",
+  outputDir: "../results/aws",
+  globalSetup: "../fixtures/clips.ts",
+  timeout: 240_000,
+});

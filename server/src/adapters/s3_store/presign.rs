@@ -1,0 +1,67 @@
+//! Parts that clients send straight to S3, by URLs that we sign.
+//!
+//! The signature covers the part's number, its length and its CRC32C: with other bytes S3 refuses, whoever holds the URL. A signature is made
+//! from the clock of this machine; one that is wrong by more than the URL's lifetime gives URLs that never work.
+
+use aws_sdk_s3::presigning::PresigningConfig;
+use domain::{
+    storage_key::StorageKey,
+    upload::{PartPlan, PartReceipt, PartTarget},
+};
+
+use super::{
+    S3Store,
+    failure::{broken, failed},
+    multipart::{part_number, signed},
+    part_listing::to_base64,
+};
+use crate::ports::blob_store::{BlobError, MultipartId, PresignParts};
+
+/// Headers under the signature that whoever sends sets by itself; browsers let nobody else set them.
+const SET_BY_THE_SENDER: [&str; 2] = ["host", "content-length"];
+
+#[async_trait::async_trait]
+impl PresignParts for S3Store {
+    async fn presign_part(
+        &self,
+        key: &StorageKey,
+        upload: &MultipartId,
+        plan: PartPlan,
+        number: u32,
+        crc32c: u32,
+    ) -> Result<PartTarget, BlobError> {
+        let (_, size) = plan.part_range(number).ok_or(BlobError::NotFound)?;
+        match self.part(key, upload, number).await {
+            // A part of another length than planned is none: it is to be sent again.
+            Ok(Some(known)) if known.receipt.size == size => {
+                return if known.receipt.crc32c == crc32c {
+                    Ok(PartTarget::Safe { receipt: known.receipt })
+                } else {
+                    Err(BlobError::ChecksumMismatch)
+                };
+            }
+            Ok(_) => {}
+            // Completed meanwhile: its bytes are in the object already.
+            Err(BlobError::NotFound) if self.exists(key).await? => {
+                return Ok(PartTarget::Safe { receipt: PartReceipt { number, size, crc32c } });
+            }
+            Err(error) => return Err(error),
+        }
+        let lifetime = PresigningConfig::expires_in(self.options.presign_for).map_err(|error| broken(error.to_string()))?;
+        let request = self
+            .short
+            .upload_part()
+            .bucket(self.bucket(key))
+            .key(key.to_string())
+            .upload_id(&upload.0)
+            .part_number(part_number(number))
+            .content_length(signed(size))
+            .checksum_crc32_c(to_base64(crc32c))
+            .presigned(lifetime)
+            .await
+            .map_err(failed("UploadPart (signing)"))?;
+        let headers = request.headers().filter(|(name, _)| !SET_BY_THE_SENDER.contains(name));
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(PartTarget::Put { url: request.uri().to_owned(), headers })
+    }
+}

@@ -1,0 +1,216 @@
+//! How the databases find what lists and queues ask for: by an index.
+
+use domain::{
+    ids::{UserId, VideoId},
+    video::Stage,
+};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel, QueryTrait, Statement};
+use server::{
+    clock::now_ms,
+    db::entity::{api_keys, jobs, removals, renditions, sessions, uploads, users, videos},
+    services::{api_keys::list_query, changes, jobs as leases, private_media, removals as removing, sources, videos::page_query},
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::own::OwnDatabase;
+
+const VIDEOS: usize = 6_000;
+const OWNERS: usize = 20;
+
+/// All that lists and queues ask, as the services build it.
+fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(&'static str, Statement)> {
+    let (now, owner, last) = (now_ms(), UserId(user), Some(VideoId(video)));
+    vec![
+        ("library, first page", page_query(owner, None, None, 25).build(backend)),
+        ("library, next page", page_query(owner, None, last, 25).build(backend)),
+        ("library, search", page_query(owner, Some("harbour"), None, 25).build(backend)),
+        ("library, search, next page", page_query(owner, Some("harbour"), last, 25).build(backend)),
+        ("changes since", changes::changed_query((now - 5_000, Uuid::nil())).build(backend)),
+        ("media that became private", private_media::changed_query(now - 5_000).build(backend)),
+        ("private media", private_media::private_query().build(backend)),
+        ("due job", leases::due_query(now).build(backend)),
+        ("silent job", leases::silent_query(now).build(backend)),
+        ("jobs of a video", jobs::Entity::of(video).build(backend)),
+        ("unfinished uploads", uploads::Entity::unfinished_since(now - 86_400_000).build(backend)),
+        ("expired sessions", sessions::Entity::delete_expired(now).build(backend)),
+        ("removals due", removing::due_query(now).build(backend)),
+        ("sources to let go of", sources::old_query(now - 86_400_000).build(backend)),
+        ("by playback id", videos::Entity::by_playback_id(handle).build(backend)),
+        ("renditions of a generation", renditions::Entity::of(video).build(backend)),
+        ("keys of an account", list_query(owner).build(backend)),
+    ]
+}
+
+async fn fill<E>(db: &DatabaseConnection, rows: Vec<E::Model>)
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+{
+    let mut rows = rows.into_iter().map(|row| row.into_active_model().reset_all()).peekable();
+    while rows.peek().is_some() {
+        E::insert_many(rows.by_ref().take(500)).exec_without_returning(db).await.expect("written");
+    }
+}
+
+/// One in a hundred is where the queries look.
+fn rare(number: usize) -> bool {
+    number.is_multiple_of(100)
+}
+
+fn video(number: usize, user_id: Uuid, now: i64) -> videos::Model {
+    videos::Model {
+        id: Uuid::now_v7(),
+        user_id,
+        status: "done".to_owned(),
+        s3_input_url: rare(number).then(|| "file:source".to_owned()),
+        s3_output_url: None,
+        created_at: OffsetDateTime::now_utc(),
+        playback_id: format!("handle{number:014}"),
+        title: format!("Video {number}"),
+        title_folded: format!("video {number}"),
+        visibility: if rare(number) { "private" } else { "unlisted" }.to_owned(),
+        stage: Stage::Ready.as_str().to_owned(),
+        progress: 100,
+        failure_code: None,
+        file_name: "video.mp4".to_owned(),
+        size_bytes: 1,
+        source_facts: Some("{}".repeat(200)),
+        generation_id: Some(Uuid::now_v7()),
+        poster_generation_id: None,
+        updated_at_ms: if rare(number) { now } else { now - 1_000_000_000 - number as i64 },
+    }
+}
+
+fn job(number: usize, video_id: Uuid, now: i64) -> jobs::Model {
+    let state = if rare(number) {
+        "queued"
+    } else if rare(number + 1) {
+        "running"
+    } else {
+        "done"
+    };
+    jobs::Model {
+        id: Uuid::now_v7(),
+        video_id,
+        state: state.to_owned(),
+        attempt: 1,
+        run_after_ms: now - number as i64,
+        lease_owner: None,
+        lease_expires_at_ms: now - number as i64,
+        fence: 1,
+        generation_id: None,
+        encode_id: None,
+        encode_report: None,
+        last_error: None,
+        created_at_ms: now,
+    }
+}
+
+/// A database that has been in use for a while; gives an account and one of its videos.
+async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
+    let now = now_ms();
+    let owners: Vec<Uuid> = (0..OWNERS).map(|_| Uuid::now_v7()).collect();
+    let user = |(number, id): (usize, &Uuid)| users::Model {
+        id: *id,
+        email: format!("{number}@example.com"),
+        password_hash: String::new(),
+        created_at: OffsetDateTime::now_utc(),
+    };
+    fill::<users::Entity>(db, owners.iter().enumerate().map(user).collect()).await;
+    let made: Vec<videos::Model> = (0..VIDEOS).map(|number| video(number, owners[number % OWNERS], now)).collect();
+    let some = made[VIDEOS / 2].clone();
+    fill::<videos::Entity>(db, made.clone()).await;
+    let each = || made.iter().enumerate();
+    fill::<jobs::Entity>(db, each().map(|(number, video)| job(number, video.id, now)).collect()).await;
+    let upload = |(number, video): (usize, &videos::Model)| uploads::Model {
+        id: Uuid::now_v7(),
+        user_id: video.user_id,
+        video_id: video.id,
+        multipart_id: String::new(),
+        size_bytes: 1,
+        part_size: 1,
+        complete: !rare(number),
+        updated_at_ms: now - 1_000_000_000 + number as i64,
+    };
+    fill::<uploads::Entity>(db, each().map(upload).collect()).await;
+    let rendition = |(_, video): (usize, &videos::Model)| renditions::Model {
+        generation_id: Uuid::now_v7(),
+        name: "720p".to_owned(),
+        video_id: video.id,
+        body: "{}".to_owned(),
+    };
+    fill::<renditions::Entity>(db, each().map(rendition).collect()).await;
+    let session = |number: usize| sessions::Model {
+        id_hash: format!("{number:064}"),
+        user_id: Some(owners[number % OWNERS]),
+        data: "{}".to_owned(),
+        expires_at_ms: if rare(number) { now - 1 } else { now + 1_000_000 },
+    };
+    fill::<sessions::Entity>(db, (0..VIDEOS).map(session).collect()).await;
+    let removal = |number: usize| removals::Model {
+        id: Uuid::now_v7(),
+        kind: "source".to_owned(),
+        target: Uuid::now_v7(),
+        multipart_id: String::new(),
+        run_after_ms: if rare(number) { now - 1 } else { now + 1_000_000 },
+    };
+    fill::<removals::Entity>(db, (0..VIDEOS).map(removal).collect()).await;
+    let key = |number: usize| api_keys::Model {
+        id: Uuid::now_v7(),
+        user_id: owners[number % OWNERS],
+        name: "key".to_owned(),
+        prefix: "mr_".to_owned(),
+        secret_hash: format!("{number:064}"),
+        created_at_ms: now,
+        last_used_at_ms: None,
+    };
+    fill::<api_keys::Entity>(db, (0..2_000).map(key).collect()).await;
+    (some.user_id, some)
+}
+
+#[tokio::test]
+async fn every_list_and_queue_query_uses_an_index() {
+    let (own, folder) = (OwnDatabase::create().await, tempfile::tempdir().expect("a folder"));
+    let db = own.open(folder.path()).await;
+    let (user, video) = in_use(&db).await;
+    let backend = db.get_database_backend();
+    let (explain, bad): (&str, &[&str]) = match backend {
+        DbBackend::Sqlite => ("EXPLAIN QUERY PLAN", &["SCAN", "TEMP B-TREE"]),
+        _ => {
+            db.execute_unprepared("VACUUM (ANALYZE)").await.expect("looked at");
+            // It may prefer to sort the few rows that an index found.
+            ("EXPLAIN", &["Seq Scan"])
+        }
+    };
+    let mut wrong = Vec::new();
+    for (name, mut question) in questions(backend, user, video.id, &video.playback_id) {
+        assert!(!question.sql.contains("OFFSET"), "{name}: pages follow a key");
+        question.sql = format!("{explain} {}", question.sql);
+        let rows = db.query_all_raw(question).await.expect("a plan");
+        let column = if backend == DbBackend::Sqlite { "detail" } else { "QUERY PLAN" };
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("", column).expect("a line")).collect();
+        let plan = plan.join("\n  ");
+        if !plan.to_uppercase().contains("INDEX") || bad.iter().any(|bad| plan.contains(bad)) {
+            wrong.push(format!("{name}:\n  {plan}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// An offset reads and throws away all that it skips.
+#[test]
+fn no_query_skips_by_counting() {
+    let mut open = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            if entry.path().is_dir() {
+                open.push(entry.path());
+                continue;
+            }
+            let text = std::fs::read_to_string(entry.path()).expect("a source file");
+            assert!(!text.contains(".offset(") && !text.contains(".paginate("), "{}", entry.path().display());
+        }
+    }
+}
