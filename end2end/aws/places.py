@@ -50,7 +50,7 @@ class Places:
 def client(service: str, address: str, keys: Keys) -> Any:
     """A boto3 client that asks once and waits for nobody."""
     settings = Config(
-        retries={"max_attempts": 1},
+        retries={"total_max_attempts": 1},
         connect_timeout=5,
         read_timeout=60,
         # boto3 presigns with the old SigV2 on an endpoint it does not know, unless it is told.

@@ -2,11 +2,13 @@
 // those and runs this inside.
 import { defineConfig } from "@playwright/test";
 import local from "../playwright.config";
+import { setups, type Setup } from "./setups";
 
-export default defineConfig({
+export default defineConfig<object, { setup: Setup }>({
   ...local,
   testDir: "specs",
   outputDir: "../results/aws",
   globalSetup: "../fixtures/clips.ts",
   timeout: 240_000,
+  projects: setups.map((setup) => ({ name: setup.name, use: { setup } })),
 });

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use domain::{
     ids::{UploadId, VideoId},
-    upload::BeginUpload,
+    upload::{BeginUpload, PartTarget},
 };
 use gloo_timers::future::TimeoutFuture;
 use leptos::{ev, prelude::*, task::spawn_local};
@@ -162,13 +162,19 @@ impl Uploader {
     async fn send(self, key: ItemKey, number: u32) -> Result<(), SendError> {
         let file = self.files.with_value(|files| files.get(&key).cloned()).ok_or(SendError::Aborted)?;
         let part = self.queue.with_untracked(|queue| queue.get(key).and_then(|item| item.part(number)));
-        let (url, start, end) = part.ok_or(SendError::Aborted)?;
-        let bytes = read_part(&file, start, end).await?;
-        // Paused or cancelled while the file was read.
+        let way = part.ok_or(SendError::Aborted)?;
+        let bytes = read_part(&file, way.start, way.end).await?;
+        let request = match &way.target_url {
+            None => PartRequest::to_server(&way.url, &bytes)?,
+            Some(url) => match requests::target(url, bytes.crc32c()).await? {
+                PartTarget::Safe { .. } => return Ok(()),
+                PartTarget::Put { url, headers } => PartRequest::to_store(&url, &headers)?,
+            },
+        };
+        // Paused or cancelled while the file was read or the place asked for.
         if self.queue.with_untracked(|queue| queue.get(key).is_none_or(|item| item.paused)) {
             return Err(SendError::Aborted);
         }
-        let request = PartRequest::new(&url, &bytes)?;
         self.requests.update_value(|requests| drop(requests.insert((key, number), SendWrapper::new(request.handle()))));
         let on_progress = move |gone| {
             let _ = self.change(|queue| queue.progress(key, number, gone, js_sys::Date::now()));

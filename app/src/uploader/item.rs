@@ -29,6 +29,19 @@ pub enum Phase {
     Failed(Problem),
 }
 
+/// A part of a file, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartWay {
+    /// Where our server takes it.
+    pub url: String,
+    /// Where to ask for its place in the store, where the store takes parts itself.
+    pub target_url: Option<String>,
+    /// Its first byte in the file.
+    pub start: u64,
+    /// The byte behind its last one.
+    pub end: u64,
+}
+
 /// What holds a file up, while it goes on by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
@@ -64,6 +77,7 @@ pub struct Item {
     /// The last quarter that was announced.
     pub quarter: u8,
     part_url: String,
+    target_url: Option<String>,
     parts: Option<Parts>,
     speed: Speed,
     failures: u32,
@@ -85,6 +99,7 @@ impl Item {
             resume_at: None,
             quarter: 0,
             part_url: String::new(),
+            target_url: None,
             parts: None,
             speed: Speed::default(),
             failures: 0,
@@ -108,6 +123,7 @@ impl Item {
         self.upload_id = Some(ticket.upload_id);
         self.video_id = Some(ticket.video_id);
         self.part_url = ticket.part_url;
+        self.target_url = ticket.target_url;
         self.phase = Phase::Sending;
         self.recover();
     }
@@ -117,10 +133,12 @@ impl Item {
         self.parts.as_mut()?.take_next()
     }
 
-    /// Where a part is put, its first byte and its end.
-    pub fn part(&self, number: u32) -> Option<(String, u64, u64)> {
-        let (offset, length) = self.parts.as_ref()?.range(number)?;
-        Some((self.part_url.replace("{number}", &number.to_string()), offset, offset + length))
+    /// A part and where it goes.
+    pub fn part(&self, number: u32) -> Option<PartWay> {
+        let (start, length) = self.parts.as_ref()?.range(number)?;
+        let numbered = |url: &String| url.replace("{number}", &number.to_string());
+        let target_url = self.target_url.as_ref().map(numbered);
+        Some(PartWay { url: numbered(&self.part_url), target_url, start, end: start + length })
     }
 
     /// Parts on their way.
@@ -174,6 +192,7 @@ impl Item {
         match error {
             SendError::Aborted => {}
             SendError::Network => self.wait(Trouble::Network, None, now_ms, random),
+            SendError::Store(detail) => self.wait(Trouble::Refused(detail), None, now_ms, random),
             SendError::Unreadable => self.phase = Phase::Failed(unreadable()),
             SendError::Refused(refusal) if refusal.passes() => {
                 if let Some(parts) = &mut self.parts {
@@ -367,9 +386,27 @@ mod tests {
     }
 
     #[test]
-    fn a_part_url_gets_its_number() {
-        let item = sending(2);
-        assert_eq!(item.part(2), Some(("/api/v1/uploads/x/parts/2".into(), PART_SIZE, 2 * PART_SIZE)));
+    fn a_part_goes_by_its_number() {
+        let mut item = sending(2);
+        let url = "/api/v1/uploads/x/parts/2".to_owned();
+        let way = PartWay { url: url.clone(), target_url: None, start: PART_SIZE, end: 2 * PART_SIZE };
+        assert_eq!(item.part(2), Some(way.clone()));
         assert_eq!(item.part(3), None);
+        item.target_url = Some("/api/v1/uploads/x/parts/{number}/target".into());
+        assert_eq!(item.part(2), Some(PartWay { target_url: Some(format!("{url}/target")), ..way }));
+    }
+
+    #[test]
+    fn a_store_that_does_not_take_a_part_is_asked_again_for_ever() {
+        let mut item = sending(2);
+        let mut now = 0.0;
+        for _ in 0..50 {
+            let number = item.take_part();
+            assert_eq!(number, Some(1));
+            item.fail(number, SendError::Store("The storage did not take a part (403, AccessDenied).".into()), now, 0.5);
+            assert!(matches!(&item.trouble, Some(Trouble::Refused(text)) if text.contains("403")));
+            assert!(item.running() && !item.due(now + 1.0));
+            now += 30_000.0;
+        }
     }
 }

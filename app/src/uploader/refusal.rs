@@ -48,4 +48,7 @@ pub enum SendError {
     Unreadable,
     /// The server refused.
     Refused(Refusal),
+    /// The store, where parts go straight to it, did not take a part; a sentence about it. Whether that is the end only our server knows, and
+    /// the next try begins there: with a new place for the part, which also cures one whose time was over.
+    Store(String),
 }

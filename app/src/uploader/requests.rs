@@ -2,12 +2,15 @@
 
 use domain::{
     ids::UploadId,
-    upload::{BeginUpload, UploadTicket},
+    upload::{BeginUpload, PartAnnouncement, PartTarget, UploadTicket},
 };
 use gloo_net::http::{Request, Response};
 use gloo_timers::future::TimeoutFuture;
 
-use super::refusal::{Refusal, SendError};
+use super::{
+    refusal::{Refusal, SendError},
+    words,
+};
 
 const UPLOADS: &str = "/api/v1/uploads";
 
@@ -17,6 +20,16 @@ const UPLOADS: &str = "/api/v1/uploads";
 /// No answer, or a refusal.
 pub async fn begin(begin: &BeginUpload) -> Result<UploadTicket, SendError> {
     let request = Request::post(UPLOADS).json(begin).map_err(|_| SendError::Network)?;
+    let response = accepted(request.send().await).await?;
+    response.json().await.map_err(|_| SendError::Network)
+}
+
+/// Asks where a part with this sum goes.
+///
+/// # Errors
+/// No answer, or a refusal.
+pub async fn target(url: &str, crc32c: u32) -> Result<PartTarget, SendError> {
+    let request = Request::post(url).json(&PartAnnouncement { crc32c }).map_err(|_| SendError::Network)?;
     let response = accepted(request.send().await).await?;
     response.json().await.map_err(|_| SendError::Network)
 }
@@ -55,6 +68,18 @@ pub fn refusal(status: u16, body: &str) -> Refusal {
     serde_json::from_str::<Refusal>(body).map_or(empty, |refusal| Refusal { status, ..refusal })
 }
 
+/// Reads what a store that is not ours said to a part. Status 0 is none: it could not be reached, or its answer was kept from us because its
+/// rules for other origins do not name this page's.
+pub fn store_refusal(status: u16, body: &str) -> SendError {
+    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map_or("", |(code, _)| code);
+    let plain = !code.is_empty() && code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    SendError::Store(match status {
+        0 => words::STORE_OUT_OF_REACH.to_owned(),
+        _ if plain => format!("The storage did not take a part ({status}, {code})."),
+        _ => format!("The storage did not take a part ({status})."),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use domain::error::Code;
@@ -68,5 +93,18 @@ mod tests {
         assert_eq!((read.code, read.missing), (Some(Code::PartsMissing), vec![2, 3]));
         let page = refusal(502, "<html>Bad gateway</html>");
         assert_eq!((page.status, page.code), (502, None));
+    }
+
+    #[test]
+    fn a_store_that_is_not_ours_is_quoted_by_its_code_alone() {
+        let said = |status, body| match store_refusal(status, body) {
+            SendError::Store(text) => text,
+            other => panic!("{other:?}"),
+        };
+        let slow = "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>";
+        assert_eq!(said(503, slow), "The storage did not take a part (503, SlowDown).");
+        assert_eq!(said(502, "<html>Bad gateway</html>"), "The storage did not take a part (502).");
+        assert_eq!(said(403, "<Code><b>x</b></Code>"), "The storage did not take a part (403).");
+        assert_eq!(said(0, ""), words::STORE_OUT_OF_REACH);
     }
 }

@@ -1,4 +1,5 @@
-//! Sends one part by XMLHttpRequest, because `fetch` reports no upload progress. The bytes are read once: what was summed is what is sent.
+//! Sends one part, to our server or straight to the store behind it, by XMLHttpRequest, because `fetch` reports no upload progress. The bytes are
+//! read once: what was summed is what is sent.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -13,7 +14,10 @@ use wasm_bindgen::{JsCast, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{File, ProgressEvent, XmlHttpRequest};
 
-use super::{refusal::SendError, requests::refusal};
+use super::{
+    refusal::SendError,
+    requests::{refusal, store_refusal},
+};
 
 /// A request on which nothing moved for this long is dead, whatever the browser believes (after sleep it believes for minutes).
 const STALL_MS: f64 = 60_000.0;
@@ -42,26 +46,54 @@ pub async fn read_part(file: &File, start: u64, end: u64) -> Result<PartBytes, S
     Ok(PartBytes { buffer, crc32c })
 }
 
+impl PartBytes {
+    /// Their sum.
+    pub const fn crc32c(&self) -> u32 {
+        self.crc32c
+    }
+}
+
+/// Who takes the part; they differ in what they say when they do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taker {
+    Server,
+    Store,
+}
+
 /// A part's request: made first, so that the caller can keep a handle to abort it, then sent.
 #[derive(Debug)]
 pub struct PartRequest {
     request: XmlHttpRequest,
+    taker: Taker,
 }
 
 impl PartRequest {
-    /// A request that is not sent yet.
+    /// A request to our server that is not sent yet.
     ///
     /// # Errors
     /// The browser makes none.
-    pub fn new(url: &str, bytes: &PartBytes) -> Result<Self, SendError> {
+    pub fn to_server(url: &str, bytes: &PartBytes) -> Result<Self, SendError> {
+        let sum = format!("{:08x}", bytes.crc32c);
+        Self::new(Taker::Server, url, &[("content-type", "application/octet-stream"), (CHECKSUM_HEADER, &sum)])
+    }
+
+    /// A request to the store that is not sent yet, with the headers that were signed and, as it is another host, without cookies.
+    ///
+    /// # Errors
+    /// The browser makes none.
+    pub fn to_store(url: &str, headers: &[(String, String)]) -> Result<Self, SendError> {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Self::new(Taker::Store, url, &headers)
+    }
+
+    fn new(taker: Taker, url: &str, headers: &[(&str, &str)]) -> Result<Self, SendError> {
         let request = XmlHttpRequest::new().map_err(|_| SendError::Network)?;
         let open = || {
             request.open_with_async("PUT", url, true)?;
-            request.set_request_header("content-type", "application/octet-stream")?;
-            request.set_request_header(CHECKSUM_HEADER, &format!("{:08x}", bytes.crc32c))
+            headers.iter().try_for_each(|(name, value)| request.set_request_header(name, value))
         };
         open().map_err(|_| SendError::Network)?;
-        Ok(Self { request })
+        Ok(Self { request, taker })
     }
 
     /// The handle by which the request can be aborted.
@@ -117,10 +149,12 @@ impl PartRequest {
     }
 
     fn answer(&self) -> Result<(), SendError> {
-        match self.request.status().unwrap_or(0) {
-            0 => Err(SendError::Network),
-            200..=299 => Ok(()),
-            status => Err(SendError::Refused(refusal(status, &self.request.response_text().ok().flatten().unwrap_or_default()))),
+        let text = || self.request.response_text().ok().flatten().unwrap_or_default();
+        match (self.request.status().unwrap_or(0), self.taker) {
+            (200..=299, _) => Ok(()),
+            (status, Taker::Store) => Err(store_refusal(status, &text())),
+            (0, Taker::Server) => Err(SendError::Network),
+            (status, Taker::Server) => Err(SendError::Refused(refusal(status, &text()))),
         }
     }
 }

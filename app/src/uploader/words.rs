@@ -9,6 +9,8 @@ use super::queue::Totals;
 pub const WAITING_FOR_NETWORK: &str = "Waiting for the network; will go on by itself";
 /// When it is back.
 pub const NETWORK_BACK: &str = "The network is back; uploads go on";
+/// When the store that takes the parts does not answer this browser.
+pub const STORE_OUT_OF_REACH: &str = "The storage cannot be reached from here.";
 /// When the session ended under an upload.
 pub const SIGNED_OUT: &str = "Sign in again in another tab; the upload goes on by itself";
 

@@ -106,7 +106,9 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(502, "OriginUnreachable", "The app's address is not set: PUT /_edge/app")
             return
         headers = {name: self.headers[name] for name in TO_ORIGIN if name in self.headers}
-        headers |= {"Via": "1.1 edge.cloudfront.net (CloudFront)", "User-Agent": "Amazon CloudFront", **behaviour.origin_headers}
+        headers |= {"User-Agent": "Amazon CloudFront", **behaviour.origin_headers}
+        if behaviour.to_app:  # MiniStack takes it for a loop of distributions.
+            headers["Via"] = "1.1 edge.cloudfront.net (CloudFront)"
         # An origin of its own is addressed by its own name; MiniStack knows the distribution, and its way to the bucket, by the domain.
         headers["Host"] = urlsplit(origin).netloc if behaviour.to_app else self.edge.distribution.domain
         if behaviour.forwards_encoding and "gzip" in self.headers.get("Accept-Encoding", ""):

@@ -9,36 +9,13 @@ import { expectToPlay } from "../../fixtures/playback";
 import { Server } from "../../fixtures/server";
 import { owner, signIn } from "../../fixtures/test";
 import { stream } from "../../fixtures/video";
-
-interface Setup {
-  name: string;
-  /** What differs from the environment that the emulators give. */
-  settings: Record<string, string>;
-  workers: number;
-  store: "s3" | "files";
-  cdn: "cloudfront" | "origin";
-}
+import { setups, type Setup } from "../setups";
 
 const given = (name: string): string => {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: run this by make test-aws`);
   return value;
 };
-
-/** The settings that the emulators gave, as an operator gets them from Terraform. */
-const aws = Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("MILLRACE_"))) as Record<string, string>;
-
-const setups: Setup[] = [
-  { name: "all AWS and PostgreSQL", settings: aws, workers: 0, store: "s3", cdn: "cloudfront" },
-  {
-    name: "S3, SQS, CloudFront and a fleet of ffmpeg workers",
-    settings: { ...aws, MILLRACE_PORTS_TRANSCODER: "ffmpeg", MILLRACE_TRANSCODE_IN_SERVE: "false" },
-    workers: 2,
-    store: "s3",
-    cdn: "cloudfront",
-  },
-  { name: "PostgreSQL and the rest local", settings: {}, workers: 0, store: "files", cdn: "origin" },
-];
 
 /** A database of its own on the PostgreSQL of this run. */
 function database(): string {
@@ -68,68 +45,62 @@ const test = base.extend<{ page: Page }, { setup: Setup; server: Server }>({
   baseURL: async ({ server }, use) => use(server.origin),
 });
 
-for (const setup of setups) {
-  test.describe(setup.name, () => {
-    test.use({ setup });
+test("upload, processing, play, embed, delete", async ({ page, request, server, setup }) => {
+  const heard: string[] = [];
+  page.on("pageerror", (error) => heard.push(String(error)));
+  const sent: { method: string; url: string }[] = [];
+  page.on("request", (request) => sent.push({ method: request.method(), url: request.url() }));
 
-    test("upload, processing, play, embed, delete", async ({ page, request, server }) => {
-      const heard: string[] = [];
-      page.on("pageerror", (error) => heard.push(String(error)));
-      const sent: { method: string; url: string }[] = [];
-      page.on("request", (request) => sent.push({ method: request.method(), url: request.url() }));
+  await signIn(page);
+  await hydrated(page);
+  await choose(page, clip("car-detection.mp4"));
+  await expect(card(page, "car-detection")).toContainText("Ready", { timeout: 180_000 });
+  await expect(card(page, "car-detection")).toContainText("0:30");
+  await expect(card(page, "car-detection").locator("img")).toBeVisible();
 
-      await signIn(page);
-      await hydrated(page);
-      await choose(page, clip("car-detection.mp4"));
-      await expect(card(page, "car-detection")).toContainText("Ready", { timeout: 180_000 });
-      await expect(card(page, "car-detection")).toContainText("0:30");
-      await expect(card(page, "car-detection").locator("img")).toBeVisible();
+  const puts = sent.filter(({ method }) => method === "PUT").map(({ url }) => new URL(url).origin);
+  expect(puts.length, "the file was sent").toBeGreaterThan(0);
+  const store = setup.store === "s3" ? new URL(given("AWS_TEST_ENDPOINT")).origin : server.origin;
+  expect(new Set(puts), "every part went straight to the store").toEqual(new Set([store]));
 
-      const puts = sent.filter(({ method }) => method === "PUT").map(({ url }) => new URL(url).origin);
-      expect(puts.length, "the file was sent").toBeGreaterThan(0);
-      const store = setup.store === "s3" ? new URL(given("AWS_TEST_ENDPOINT")).origin : server.origin;
-      expect(new Set(puts), "every part went straight to the store").toEqual(new Set([store]));
+  await card(page, "car-detection").getByRole("link").first().click();
+  await expect(page).toHaveURL(/\/videos\//);
+  await expectToPlay(page);
+  const media = sent.filter(({ url }) => /\.(m4s|mp4|cmfv|cmfa|m3u8)(\?|$)/.test(url)).map(({ url }) => new URL(url).origin);
+  const deliverer = setup.cdn === "cloudfront" ? new URL(given("AWS_TEST_EDGE")).origin : server.origin;
+  expect(new Set(media), "playlists and media come from the deliverer").toEqual(new Set([deliverer]));
 
-      await card(page, "car-detection").getByRole("link").first().click();
-      await expect(page).toHaveURL(/\/videos\//);
-      await expectToPlay(page);
-      const media = sent.filter(({ url }) => /\.(m4s|mp4|cmfv|cmfa|m3u8)(\?|$)/.test(url)).map(({ url }) => new URL(url).origin);
-      const deliverer = setup.cdn === "cloudfront" ? new URL(given("AWS_TEST_EDGE")).origin : server.origin;
-      expect(new Set(media), "playlists and media come from the deliverer").toEqual(new Set([deliverer]));
+  const apiKey = server.command(["key", "add", owner.email, "--name", "end to end"]);
+  const videoId = new URL(page.url()).pathname.split("/").pop() as string;
+  const playing = await stream(request, apiKey, videoId);
+  expect(new URL(playing.url).origin).toBe(deliverer);
+  expect((await request.get(playing.url)).status()).toBe(200);
+  if (setup.cdn === "cloudfront") {
+    const { pathname } = new URL(playing.url);
+    expect((await request.get(deliverer + pathname)).status(), "unsigned at the edge").toBe(403);
+    expect((await request.get(server.origin + pathname)).status(), "past the edge").toBe(404);
+  }
 
-      const apiKey = server.command(["key", "add", owner.email, "--name", "end to end"]);
-      const videoId = new URL(page.url()).pathname.split("/").pop() as string;
-      const playing = await stream(request, apiKey, videoId);
-      expect(new URL(playing.url).origin).toBe(deliverer);
-      expect((await request.get(playing.url)).status()).toBe(200);
-      if (setup.cdn === "cloudfront") {
-        const { pathname } = new URL(playing.url);
-        expect((await request.get(deliverer + pathname)).status(), "unsigned at the edge").toBe(403);
-        expect((await request.get(server.origin + pathname)).status(), "past the edge").toBe(404);
-      }
+  const site = await otherSite(`<iframe src="${playing.embedUrl}" width="640" height="360" allow="autoplay; fullscreen"></iframe>`);
+  await page.goto(site.url);
+  const frame = page.frame({ url: /\/embed\// });
+  expect(frame).not.toBeNull();
+  if (frame) await expectToPlay(frame);
+  await site.close();
 
-      const site = await otherSite(`<iframe src="${playing.embedUrl}" width="640" height="360" allow="autoplay; fullscreen"></iframe>`);
-      await page.goto(site.url);
-      const frame = page.frame({ url: /\/embed\// });
-      expect(frame).not.toBeNull();
-      if (frame) await expectToPlay(frame);
-      await site.close();
+  expect((await request.get(playing.posterUrl)).status()).toBe(200);
+  await page.goto(`/videos/${videoId}`);
+  await hydrated(page);
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete video" }).click();
+  await expect(card(page, "car-detection")).toHaveCount(0);
+  await expect.poll(async () => (await request.get(playing.posterUrl)).status(), { timeout: 30_000, message: "its bytes are gone" }).toBeGreaterThanOrEqual(400);
+  expect(heard, "errors in the page").toEqual([]);
+});
 
-      expect((await request.get(playing.posterUrl)).status()).toBe(200);
-      await page.goto(`/videos/${videoId}`);
-      await hydrated(page);
-      await page.getByRole("button", { name: "Delete", exact: true }).click();
-      await page.getByRole("dialog").getByRole("button", { name: "Delete video" }).click();
-      await expect(card(page, "car-detection")).toHaveCount(0);
-      await expect.poll(async () => (await request.get(playing.posterUrl)).status(), { timeout: 30_000, message: "its bytes are gone" }).toBeGreaterThanOrEqual(400);
-      expect(heard, "errors in the page").toEqual([]);
-    });
-
-    test("a file that is no video ends as a sentence", async ({ page }) => {
-      await signIn(page);
-      await hydrated(page);
-      await choose(page, clip("not-a-video.mp4"));
-      await expect(card(page, "not-a-video")).toContainText("Failed", { timeout: 120_000 });
-    });
-  });
-}
+test("a file that is no video ends as a sentence", async ({ page }) => {
+  await signIn(page);
+  await hydrated(page);
+  await choose(page, clip("not-a-video.mp4"));
+  await expect(card(page, "not-a-video")).toContainText("Failed", { timeout: 120_000 });
+});

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sea_orm::{DatabaseConnection, DbBackend};
+use tokio::time::{Instant, timeout_at};
 
 use self::{inbox::Inbox, notices::Notices};
 use crate::ports::job_queue::{Delivery, JobQueue, Message, QueueError, Receipt, WakeUp};
@@ -56,14 +57,15 @@ impl JobQueue for DbQueue {
     }
 
     async fn receive(&self, patience: Duration, most: usize) -> Result<Vec<Delivery>, QueueError> {
-        let arrived = self.inbox.arrived();
-        let waiting = self.take(most);
-        if !waiting.is_empty() {
-            return Ok(waiting);
+        let until = Instant::now() + patience.min(self.look_every);
+        loop {
+            let arrived = self.inbox.arrived();
+            let waiting = self.take(most);
+            // A time-out is an answer too: it sends the worker to the rows.
+            if !waiting.is_empty() || timeout_at(until, arrived).await.is_err() {
+                return Ok(waiting);
+            }
         }
-        // A time-out is an answer too: it sends the worker to the rows.
-        let _ = tokio::time::timeout(patience.min(self.look_every), arrived).await;
-        Ok(self.take(most))
     }
 
     async fn extend(&self, _receipt: &Receipt) -> Result<(), QueueError> {

@@ -8,6 +8,7 @@ use domain::{
     storage_key::StorageKey,
     upload::{PartReceipt, PartTarget},
 };
+use futures::StreamExt;
 use server::{
     adapters::{
         aws::sdk_config,
@@ -171,7 +172,8 @@ async fn browsers_may_send_from_our_pages_alone() {
     let preflight = |origin| {
         let (url, names) = (url.clone(), names.clone());
         async move {
-            let headers = [("origin", origin), ("access-control-request-method", "PUT"), ("access-control-request-headers", names.as_str())];
+            let headers =
+                [("origin", origin), ("access-control-request-method", "PUT"), ("access-control-request-headers", names.as_str())];
             send("OPTIONS", &url, &headers, b"").await
         }
     };
@@ -209,14 +211,11 @@ async fn objects_carry_what_browsers_and_caches_need_and_nothing_unfinished_stay
     }
     assert_eq!(store.size(&large).await.expect("there"), bytes.len() as u64 * 7);
 
-    let broken = futures::StreamExt::boxed(futures::StreamExt::chain(
-        body(&bytes),
-        futures::stream::iter([Err(std::io::Error::other("gone"))]),
-    ));
+    let broken = body(&bytes).chain(futures::stream::iter([Err(std::io::Error::other("gone"))])).boxed();
     let key = source();
     assert!(matches!(store.put_stream(&key, broken, 1 << 30).await, Err(BlobError::BodyInterrupted(_))));
     // A sender whom we stop waiting for: the request was dropped.
-    let stalled = futures::StreamExt::boxed(futures::StreamExt::chain(body(&bytes), futures::stream::pending()));
+    let stalled = body(&bytes).chain(futures::stream::pending()).boxed();
     let dropped = source();
     assert!(tokio::time::timeout(Duration::from_secs(8), store.put_stream(&dropped, stalled, 1 << 30)).await.is_err());
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -14,7 +14,7 @@ use server::{
     },
     ports::{
         job_queue::{JobQueue, Message},
-        transcoder::{TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
+        transcoder::{TranscodeError, TranscodeId, TranscodeRequest, TranscodeState},
     },
 };
 use tokio::sync::{Mutex, MutexGuard};
@@ -101,7 +101,7 @@ async fn started(subject: &Subject) -> (TranscodeRequest, TranscodeId) {
 #[tokio::test]
 #[ignore = "needs the AWS emulators: make test-aws"]
 async fn aws_mediaconvert_transcoder_keeps_the_contract() {
-    let _alone = ALONE.lock().await;
+    let _alone = Faults::order(json!({})).await;
     keeps_the_contract(&subject("contract", SOON).await).await;
 }
 
@@ -162,10 +162,15 @@ async fn told(subject: &Subject, request: &TranscodeRequest, id: &TranscodeId) -
         environment: variable("MILLRACE_MEDIACONVERT_ENVIRONMENT"),
     };
     let queue = SqsQueue::new(&sdk, options);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let raw = aws_sdk_sqs::Client::new(&sdk).receive_message().queue_url(variable("MILLRACE_SQS_QUEUE_URL")).visibility_timeout(0).send().await;
+    eprintln!("RAW {raw:?}");
+    eprintln!("RECV {:?}", queue.receive(Duration::from_secs(1), 10).await);
     let listen = async {
         let mut heard = 0;
         loop {
             for delivery in queue.receive(Duration::from_secs(1), 10).await.expect("messages") {
+                eprintln!("DBG {delivery:?}");
                 let Message::Encode(report) = delivery.message else { continue };
                 assert_eq!(report.encode == *id, report.job == request.job);
                 heard += usize::from(report.encode == *id && report.news.is_last());

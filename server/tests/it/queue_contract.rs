@@ -112,12 +112,10 @@ async fn a_message_wakes_who_waits(queue: Arc<dyn JobQueue>) {
 async fn receipts_of_nothing_are_harmless(queue: &dyn JobQueue) {
     let sent = wake_up();
     queue.send(sent).await.expect("sent");
-    for nothing in ["", "made-up", "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a=="] {
+    for nothing in ["made-up", "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a=="] {
         let nothing = Receipt(nothing.to_owned());
-        if !nothing.0.is_empty() {
-            queue.extend(&nothing).await.expect("harmless");
-            queue.acknowledge(&nothing).await.expect("harmless");
-        }
+        queue.extend(&nothing).await.expect("harmless");
+        queue.acknowledge(&nothing).await.expect("harmless");
     }
     let received = receive(queue, 1).await;
     assert_eq!(received[0].message, Message::WakeUp(sent), "the message is still there");

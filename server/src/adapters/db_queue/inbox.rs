@@ -32,11 +32,6 @@ impl Inbox {
             waiting.push_back(wake_up);
         }
         drop(waiting);
-        self.nudge();
-    }
-
-    /// Sends whoever waits to the rows: something may have been missed.
-    pub(super) fn nudge(&self) {
         self.arrived.notify_one();
     }
 

@@ -82,16 +82,13 @@ async fn hear(pool: &PgPool, me: Uuid, inbox: &Inbox, wait: &mut Duration) -> Re
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     *wait = FIRST_WAIT;
-    inbox.nudge();
     loop {
-        match listener.try_recv().await? {
-            Some(notification) => match serde_json::from_str::<Notice>(notification.payload()) {
-                Ok(notice) if notice.sender != me => inbox.put(WakeUp { job: notice.job, video: notice.video }),
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "a notice that is none of ours"),
-            },
-            // The connection broke and is back; what was said in between is in the rows.
-            None => inbox.nudge(),
+        // A connection that broke is opened anew in here, or fails; what was said in between is in the rows.
+        let notification = listener.recv().await?;
+        match serde_json::from_str::<Notice>(notification.payload()) {
+            Ok(notice) if notice.sender != me => inbox.put(WakeUp { job: notice.job, video: notice.video }),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "a notice that is none of ours"),
         }
     }
 }

@@ -57,13 +57,13 @@ impl OwnDatabase {
 impl Drop for OwnDatabase {
     fn drop(&mut self) {
         let (Some(server), name) = (self.server.take(), std::mem::take(&mut self.name)) else { return };
-        // A test may end anywhere, also without a runtime that waits for it. What cannot be dropped goes with the server.
-        let dropped = std::thread::spawn(move || {
+        // Beside the test, which must not be waited for here: a connection that it is about to open would hold up the server, and the
+        // server this thread. What is not dropped by the end goes with the server.
+        std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let _ = runtime.block_on(on_server(&server, &format!("DROP DATABASE {name} WITH (FORCE)")));
             std::io::Result::Ok(())
         });
-        let _ = dropped.join();
     }
 }
 

@@ -209,8 +209,11 @@ fn no_query_skips_by_counting() {
                 open.push(entry.path());
                 continue;
             }
-            let text = std::fs::read_to_string(entry.path()).expect("a source file");
-            assert!(!text.contains(".offset(") && !text.contains(".paginate("), "{}", entry.path().display());
+            if entry.path().extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(entry.path()).expect("a source file");
+                let skips = text.contains("sea_orm") && (text.contains(".offset(") || text.contains(".paginate("));
+                assert!(!skips, "{}", entry.path().display());
+            }
         }
     }
 }
