@@ -73,7 +73,7 @@ terraform: ## Format and validity of deploy/terraform
 
 .PHONY: emulator
 emulator: setup-aws ## Tests of the MediaConvert emulator and of the edge themselves
-	@scripts/test-emulator.sh
+	@end2end/aws/test.sh
 
 .PHONY: budgets
 budgets: site ## Hold what a browser loads against end2end/budgets.json

@@ -58,6 +58,7 @@ rm "$folder/password"
 # Somebody else may take the port between choosing and using it: then another one is chosen.
 for _ in 1 2 3 4 5; do
     port=$((20000 + RANDOM % 12000))
+    : >"$folder/server.log"
     "${as_server[@]}" "$bin/postgres" -D "$folder/data" -p "$port" -c listen_addresses=localhost -c unix_socket_directories= \
         -c max_connections=400 -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=128MB -c autovacuum=off \
         -c ssl=on -c ssl_cert_file="$folder/tls/server.pem" -c ssl_key_file="$folder/tls/server.key" >"$folder/server.log" 2>&1 &

@@ -3,7 +3,7 @@
 locals {
   alarms = {
     dead-letters = {
-      description = "Messages were given up on. Look at them in ${local.prefix}-jobs-dead; the videos go on by themselves from their job rows."
+      description = "Messages were given up on. Read them in ${local.prefix}-jobs-dead; their videos go on by themselves."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = aws_sqs_queue.dead.name }

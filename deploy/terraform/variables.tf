@@ -57,7 +57,9 @@ variable "cloudfront_public_keys" {
   type        = map(string)
 
   validation {
-    condition     = length(var.cloudfront_public_keys) > 0 && alltrue([for key in values(var.cloudfront_public_keys) : strcontains(key, "BEGIN PUBLIC KEY")])
+    condition = length(var.cloudfront_public_keys) > 0 && alltrue([
+      for key in values(var.cloudfront_public_keys) : strcontains(key, "BEGIN PUBLIC KEY")
+    ])
     error_message = "Give at least one public key as PEM. The private key stays with you and never comes here."
   }
 }

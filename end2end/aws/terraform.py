@@ -21,13 +21,18 @@ SERVICES = ("s3", "sqs", "iam", "sts", "cloudfront", "events", "cloudwatch")
 
 def apply(places: Places, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Applies everything and returns the outputs by name."""
+    if not shutil.which("terraform"):
+        raise StartError("Terraform is missing. Install it as https://developer.hashicorp.com/terraform/install says, then try again.")
     folder = places.folder / "terraform"
     folder.mkdir()
     for file in SOURCE.glob("*.tf"):
         shutil.copy(file, folder)
     (folder / "emulators_override.tf.json").write_text(json.dumps(_override(places)))
     (folder / "test.auto.tfvars.json").write_text(json.dumps(dict(variables)))
-    plugins = subprocess.run([str(SCRIPT), "--plugin-folder"], check=True, capture_output=True, text=True).stdout
+    found = subprocess.run([str(SCRIPT), "--plugin-folder"], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise StartError(found.stderr)
+    plugins = found.stdout
     _run(folder, "init", "-input=false", *([f"-plugin-dir={plugins}"] if plugins else []))
     _run(folder, "apply", "-input=false", "-auto-approve", "-parallelism=30")
     outputs = json.loads(_run(folder, "output", "-json"))

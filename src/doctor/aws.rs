@@ -70,7 +70,7 @@ async fn around_the_store(settings: &Settings, sdk: &SdkConfig) -> Vec<Check> {
             Err(error) => checks.push(Check::bad("signing key", error.to_string(), "docs/on-aws.md says how to make a key pair.")),
         }
     }
-    checks.push(probe.clean_up().await);
+    checks.extend(probe.clean_up().await);
     checks
 }
 

@@ -46,6 +46,7 @@ async fn postgres(connection: &DatabaseConnection) -> Result<Vec<Check>, DbErr> 
     let question = "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version, \
                     (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms, \
                     coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS encrypted, \
+                    coalesce(host(inet_server_addr()) IN ('127.0.0.1', '::1'), true) AS local, \
                     has_schema_privilege(current_schema(), 'CREATE') AS may_create";
     let before = now_ms();
     let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, question)).await?;
@@ -54,8 +55,14 @@ async fn postgres(connection: &DatabaseConnection) -> Result<Vec<Check>, DbErr> 
     if number < OLDEST_POSTGRES {
         return Ok(vec![Check::bad(NAME, format!("PostgreSQL {version}"), "Use PostgreSQL 13 or later.")]);
     }
-    let tls = if row.try_get("", "encrypted")? { "over TLS" } else { "not encrypted on the way" };
-    let mut checks = vec![Check::good(NAME, format!("answers (PostgreSQL {version}, {tls})"))];
+    let mut checks = vec![match (row.try_get("", "encrypted")?, row.try_get("", "local")?) {
+        (true, _) => Check::good(NAME, format!("answers (PostgreSQL {version}, over TLS)")),
+        (false, true) => Check::good(NAME, format!("answers (PostgreSQL {version}, on this machine)")),
+        (false, false) => {
+            let advice = "Add ?sslmode=verify-full to `database.url` where others share the network between.";
+            Check::note(NAME, format!("answers (PostgreSQL {version}, not encrypted on the way)"), advice)
+        }
+    }];
     if row.try_get::<Option<bool>>("", "may_create")? != Some(true) {
         let advice = "Give the database to this user (ALTER DATABASE ... OWNER TO ...), or the right: GRANT CREATE ON SCHEMA public TO ...";
         checks.push(Check::bad("database rights", "this user may make no tables", advice));
@@ -78,7 +85,9 @@ async fn schema(connection: &DatabaseConnection) -> Check {
             Check::note(name, detail, "`millrace migrate` runs them, and so does every start.")
         }
         // There is no table of them yet.
-        Err(DbErr::Exec(_) | DbErr::Query(_)) => Check::note(name, "is empty", "`millrace migrate` makes the tables, and so does every start."),
+        Err(DbErr::Exec(_) | DbErr::Query(_)) => {
+            Check::note(name, "is empty", "`millrace migrate` makes the tables, and so does every start.")
+        }
         Err(error) => Check::bad(name, error.to_string(), "A newer version of Millrace may have used this database: use that one."),
     }
 }

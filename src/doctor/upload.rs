@@ -13,6 +13,7 @@ use domain::{
 };
 use futures::StreamExt;
 use sea_orm::EntityTrait;
+use secrecy::ExposeSecret;
 use server::{
     adapters::{check::Check, web::Web},
     config::{CdnKind, Settings},
@@ -24,7 +25,10 @@ use tokio::{sync::watch, task::JoinHandle};
 use tower::ServiceExt;
 
 use super::CLIP;
-use crate::compose::{Product, compose};
+use crate::{
+    compose::{Product, compose},
+    health,
+};
 
 /// How long a worker that runs already has to take the job before this process does it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -54,7 +58,7 @@ pub(super) async fn check(settings: &Settings) -> Vec<Check> {
         Ok(account) => account.id,
         Err(error) => return vec![Check::bad("test account", format!("{error:?}"), "Look at the database.")],
     };
-    let mut trial = Trial { state, user, worker: Some(worker), working: None, stopped, checks: Vec::new() };
+    let mut trial = Trial { state, user, worker: Some(worker), working: None, grace: grace(settings).await, stopped, checks: Vec::new() };
     tokio::select! {
         () = trial.run() => {}
         _ = tokio::signal::ctrl_c() => trial.checks.push(Check::bad("upload", "interrupted", "Let it run to its end to know more.")),
@@ -74,12 +78,20 @@ pub(super) async fn check(settings: &Settings) -> Vec<Check> {
     trial.checks
 }
 
+/// Nobody else can work where the database is a file and no server runs beside it.
+async fn grace(settings: &Settings) -> Duration {
+    let url = settings.database.url.expose_secret();
+    let alone = !url.starts_with("postgres") && health::ask(settings.bind).await.is_err();
+    if alone { Duration::ZERO } else { GRACE }
+}
+
 /// One clip on its way.
 struct Trial {
     state: AppState,
     user: UserId,
     worker: Option<Worker>,
     working: Option<JoinHandle<()>>,
+    grace: Duration,
     stopped: watch::Receiver<bool>,
     checks: Vec<Check>,
 }
@@ -150,9 +162,12 @@ impl Trial {
                 Stage::Ready => return Ok(found),
                 Stage::Failed => {
                     let why = found.failure.map_or_else(|| "no reason was given".to_owned(), |failure| format!("{failure:?}"));
-                    return Err((why, "The log says more; with MediaConvert, its role may not reach the buckets or be handed over.".into()));
+                    return Err((
+                        why,
+                        "The log says more; with MediaConvert, its role may not reach the buckets or be handed over.".into(),
+                    ));
                 }
-                Stage::Queued if began.elapsed() > GRACE => self.work(),
+                Stage::Queued if began.elapsed() > self.grace => self.work(),
                 _ => {}
             }
             if began.elapsed() > PATIENCE {
@@ -241,11 +256,16 @@ impl Viewer {
     async fn fetch(&self, url: &str) -> Step<Vec<u8>> {
         // The query is a signature: it opens the clip, which is gone in a moment, and is not for logs all the same.
         let shown = url.split('?').next().unwrap_or_default();
-        let advice = "Is `millrace serve` running where the distribution's second origin points to? The findings on CloudFront above say more.";
+        let advice =
+            "Is `millrace serve` running where the distribution's second origin points to? The findings on CloudFront above say more.";
         match self {
             Self::Outside(web) => {
                 let answer = failed(web.get(url).await, &format!("cannot fetch {shown}"), advice)?;
-                if answer.status == 200 { Ok(answer.body.to_vec()) } else { Err((format!("{shown} is answered with {}", answer.summary()), advice.into())) }
+                if answer.status == 200 {
+                    Ok(answer.body.to_vec())
+                } else {
+                    Err((format!("{shown} is answered with {}", answer.summary()), advice.into()))
+                }
             }
             Self::Inside(router, settings) => {
                 let path = url.strip_prefix(&settings.public_url).unwrap_or(url);
@@ -253,7 +273,11 @@ impl Viewer {
                 let answer = failed(router.clone().oneshot(request).await, "no answer", "Look at the log.")?;
                 let (status, body) = (answer.status(), answer.into_body());
                 let body = failed(axum::body::to_bytes(body, usize::MAX).await, "no answer", "Look at the log.")?;
-                if status.is_success() { Ok(body.to_vec()) } else { Err((format!("{shown} is answered with {status}"), "Look at the log.".into())) }
+                if status.is_success() {
+                    Ok(body.to_vec())
+                } else {
+                    Err((format!("{shown} is answered with {status}"), "Look at the log.".into()))
+                }
             }
         }
     }

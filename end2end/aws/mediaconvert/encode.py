@@ -90,7 +90,8 @@ def h264(video: Json) -> list[str]:
     every = f"{size}" if settings.get("gopSizeUnits") == "SECONDS" else f"{size}/30"
     most = settings.get("maxBitrate") or settings.get("bitrate") or 5_000_000
     profile = {"BASELINE": "baseline", "MAIN": "main"}.get(settings.get("codecProfile", "MAIN"), "high")
-    arguments = ["-c:v", "libx264", "-preset", PRESET, "-profile:v", profile, "-crf", "26", "-maxrate", str(most), "-bufsize", str(2 * most)]
+    arguments = ["-c:v", "libx264", "-preset", PRESET, "-profile:v", profile]
+    arguments += ["-crf", "26", "-maxrate", str(most), "-bufsize", str(2 * most)]
     # Closed GOPs of a fixed length; x264 would put a key frame at a cut as well.
     arguments += ["-force_key_frames", f"expr:gte(t,n_forced*{every})", "-g", "600", "-sc_threshold", "0", "-flags", "+cgop"]
     if settings.get("framerateControl") == "SPECIFIED":
@@ -126,4 +127,5 @@ def captures(output: Json, facts: Facts, size: tuple[int, int], before: list[str
     scale = 2 + round((100 - settings.get("quality", 80)) * 29 / 99)
     most = settings.get("maxCaptures", 10_000_000)
     pattern = str(folder / f"{name}.%07d.{output.get('extension', 'jpg')}")
-    return ["-an", "-vf", f"{pick},{chain},format=yuvj420p", "-vsync", "0", "-frames:v", str(most), "-q:v", str(scale), "-start_number", "0", pattern]
+    frames = ["-fps_mode", "passthrough", "-frames:v", str(most), "-q:v", str(scale)]
+    return ["-an", "-vf", f"{pick},{chain},format=yuvj420p", *frames, "-start_number", "0", pattern]

@@ -137,7 +137,8 @@ class Runner:
         try:
             self._s3.download_file(bucket, key, str(target))
         except ClientError as error:
-            raise Failed(NOT_FOUND, f"Unable to open input file [{url}]: [Failed probe/open: [Failed to read data: HeadObject failed]]") from error
+            reason = "[Failed probe/open: [Failed to read data: HeadObject failed]]"
+            raise Failed(NOT_FOUND, f"Unable to open input file [{url}]: {reason}") from error
         try:
             return probe.look_into(target)
         except probe.NotMedia as error:
@@ -185,7 +186,8 @@ class Runner:
                     raise Canceled
                 key = group.prefix + path.name
                 if not self._permissions.allows(run.job["role"], "s3:PutObject", f"arn:aws:s3:::{group.bucket}/{key}"):
-                    raise Failed(NO_ACCESS, f"Unable to write to output file [s3://{group.bucket}/{key}]: [Failed to write data: Access Denied]")
+                    target = f"s3://{group.bucket}/{key}"
+                    raise Failed(NO_ACCESS, f"Unable to write to output file [{target}]: [Failed to write data: Access Denied]")
                 kind = outputs.CONTENT_TYPES.get(path.suffix, "application/octet-stream")
                 with path.open("rb") as body:
                     self._s3.put_object(Bucket=group.bucket, Key=key, Body=body, ContentType=kind, **options)

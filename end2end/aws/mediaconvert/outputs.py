@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ def plan(job: Json, folder: Path) -> list[Group]:
     for index, group in enumerate(job["settings"]["outputGroups"]):
         settings = group["outputGroupSettings"]
         own = settings.get("cmafGroupSettings") or settings["fileGroupSettings"]
-        bucket, key = re.fullmatch(r"s3://([^/]+)/(.*)", own["destination"]).groups()
+        bucket, _, key = own["destination"].removeprefix("s3://").partition("/")
         # A destination that ends in a slash takes the source's name.
         source = Path(job["settings"]["inputs"][0]["fileInput"]).stem
         prefix, _, base = key.rpartition("/")

@@ -9,10 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "matroska", "avi": "avi", "mpegts": "mpegts", "mxf": "mxf", "wav": "wave"}
-FORMATS |= {"mpeg": "mpegps", "mp3": "mp3", "flac": "flac", "asf": "asf"}
-CODECS = {"h264": "AVC", "hevc": "HEVC", "av1": "AV1", "vp8": "VP8", "vp9": "VP9", "mpeg4": "MP4V", "mpeg2video": "MPEG2", "prores": "PRORES"}
-CODECS |= {"aac": "AAC", "ac3": "AC3", "eac3": "EAC3", "flac": "FLAC", "mp2": "MP2", "mp3": "MP3", "opus": "OPUS", "vorbis": "VORBIS"}
+# ffprobe's words to the service's.
+FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "matroska", "avi": "avi", "mpegts": "mpegts", "mpeg": "mpegps"}
+FORMATS |= {"mxf": "mxf", "wav": "wave", "mp3": "mp3", "flac": "flac", "asf": "asf"}
+CODECS = {"h264": "AVC", "hevc": "HEVC", "av1": "AV1", "vp8": "VP8", "vp9": "VP9", "mpeg4": "MP4V", "mpeg2video": "MPEG2"}
+CODECS |= {"prores": "PRORES", "aac": "AAC", "ac3": "AC3", "eac3": "EAC3", "flac": "FLAC", "mp2": "MP2"}
+CODECS |= {"mp3": "MP3", "opus": "OPUS", "vorbis": "VORBIS"}
 PRIMARIES = {"bt709": "ITU_709", "bt2020": "ITU_2020", "smpte170m": "SMPTE_170M", "bt470bg": "ITU_470BG"}
 TRANSFERS = {"bt709": "ITU_709", "smpte2084": "SMPTE_2084", "arib-std-b67": "ARIB_B67", "smpte170m": "SMPTE_170M"}
 MATRICES = {"bt709": "ITU_709", "bt2020nc": "ITU_2020_NCL", "bt2020c": "ITU_2020_CL", "smpte170m": "SMPTE_170M", "bt470bg": "ITU_470BG"}

@@ -116,8 +116,11 @@ def _turn(content: bytes) -> bytes:
     return content[:matrix] + quarter + content[matrix + len(quarter) :]
 
 
-def events_until(job_id: str, ends: tuple[str, ...] = ("COMPLETE", "ERROR", "CANCELED"), seconds: float = 60, linger: float = 1) -> list[Json]:
-    """The events of one job, as the queue gives them, until one of `ends` and for a moment longer."""
+ENDS = ("COMPLETE", "ERROR", "CANCELED")
+
+
+def events_until(job_id: str, seconds: float = 60, linger: float = 1) -> list[Json]:
+    """The events of one job, as the queue gives them, until it has ended and for a moment longer."""
     queues, url = as_app("sqs"), setting("MILLRACE_SQS_QUEUE_URL")
     found: list[Json] = []
     deadline = time.monotonic() + seconds
@@ -129,7 +132,7 @@ def events_until(job_id: str, ends: tuple[str, ...] = ("COMPLETE", "ERROR", "CAN
             event = json.loads(message["Body"])
             if event.get("detail", {}).get("jobId") == job_id:
                 found.append(event)
-        if not ended and any(event["detail"]["status"] in ends for event in found):
+        if not ended and any(event["detail"]["status"] in ENDS for event in found):
             ended = True
             deadline = time.monotonic() + linger
     return found

@@ -42,6 +42,10 @@ def accelerate(body: Json) -> None:
     body["settings"]["timecodeConfig"]["source"] = "EMBEDDED"
 
 
+def mux(body: Json) -> None:
+    cmaf(body)["outputs"][0]["audioDescriptions"] = sound()["audioDescriptions"]
+
+
 # What is broken -> (how, a word of the refusal).
 BREAKS: dict[str, tuple[Callable[[Json], Any], str]] = {
     # By the shapes.
@@ -71,7 +75,7 @@ BREAKS: dict[str, tuple[Callable[[Json], Any], str]] = {
     "no outputs": (lambda b: cmaf(b).update(outputs=[]), "outputs is a required"),
     "acceleration with embedded timecodes": (accelerate, "does not go with EMBEDDED"),
     "a group without its settings": (lambda b: cmaf(b)["outputGroupSettings"].pop("cmafGroupSettings"), "cmafGroupSettings is a required"),
-    "a group of another type": (lambda b: cmaf(b)["outputGroupSettings"].update(type="HLS_GROUP_SETTINGS"), "hlsGroupSettings is a required"),
+    "a group of another type": (lambda b: cmaf(b)["outputGroupSettings"].update(type="HLS_GROUP_SETTINGS"), "hlsGroupSettings is"),
     "no destination": (lambda b: group_settings(b).pop("destination"), "destination is a required"),
     "no segment length": (lambda b: group_settings(b).pop("segmentLength"), "segmentLength is a required"),
     "no fragment length": (lambda b: group_settings(b).pop("fragmentLength"), "fragmentLength is a required"),
@@ -80,7 +84,7 @@ BREAKS: dict[str, tuple[Callable[[Json], Any], str]] = {
     "outputs of one name": (lambda b: cmaf(b)["outputs"][1].update(nameModifier="_720p"), "nameModifier of its own"),
     "an output without a name": (lambda b: cmaf(b)["outputs"][1].pop("nameModifier"), "nameModifier of its own"),
     "a foreign container": (lambda b: cmaf(b)["outputs"][0]["containerSettings"].update(container="M3U8"), "does not go into"),
-    "video and audio in one CMAF output": (lambda b: cmaf(b)["outputs"][0].update(audioDescriptions=sound()["audioDescriptions"]), "either video or audio"),
+    "video and audio in one CMAF output": (mux, "either video or audio"),
     "an output of nothing": (lambda b: cmaf(b)["outputs"][0].pop("videoDescription"), "needs a description"),
     "frame captures only": (lambda b: b["settings"]["outputGroups"].pop(0), "frame captures only"),
     "an odd height": (lambda b: picture(b).update(height=719), "must be even"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from edge.signature import Denied, verify
+from edge.signature import Denied, PublicKey, verify
 from tests import around
 from tests.around import ask, as_app, as_root, output_bucket, setting
 
@@ -41,13 +41,16 @@ def sign(key: Key, text: bytes, key_id: str = "K1", digest: hashes.HashAlgorithm
 class Signatures(unittest.TestCase):
     """The arithmetic, without any server."""
 
+    by_ec: ec.EllipticCurvePrivateKey
+    by_rsa: rsa.RSAPrivateKey
+    keys: dict[str, PublicKey]
     URL = "https://d1.example.net/published/g/720p/00001.m4s"
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.ec = ec.generate_private_key(ec.SECP256R1())
-        cls.rsa = rsa.generate_private_key(65537, 2048)
-        cls.keys = {"K1": cls.ec.public_key(), "K2": cls.rsa.public_key()}
+        cls.by_ec = ec.generate_private_key(ec.SECP256R1())
+        cls.by_rsa = rsa.generate_private_key(65537, 2048)
+        cls.keys = {"K1": cls.by_ec.public_key(), "K2": cls.by_rsa.public_key()}
 
     def code(self, given: dict[str, str], url: str = URL, address: str = "203.0.113.7") -> str:
         try:
@@ -58,32 +61,32 @@ class Signatures(unittest.TestCase):
 
     def test_both_kinds_of_keys_and_hashes(self) -> None:
         text = policy("https://d1.example.net/published/g/*")
-        self.assertEqual(self.code(sign(self.ec, text)), "ok")
-        self.assertEqual(self.code(sign(self.rsa, text, "K2")), "ok")
-        self.assertEqual(self.code(sign(self.rsa, text, "K2", hashes.SHA1())), "ok")
-        unnamed = sign(self.ec, text)
+        self.assertEqual(self.code(sign(self.by_ec, text)), "ok")
+        self.assertEqual(self.code(sign(self.by_rsa, text, "K2")), "ok")
+        self.assertEqual(self.code(sign(self.by_rsa, text, "K2", hashes.SHA1())), "ok")
+        unnamed = sign(self.by_ec, text)
         del unnamed["Hash-Algorithm"]
         self.assertEqual(self.code(unnamed), "AccessDenied", "SHA-256 has to be named")
 
     def test_what_is_refused(self) -> None:
-        good = sign(self.ec, policy("https://d1.example.net/published/g/*"))
+        good = sign(self.by_ec, policy("https://d1.example.net/published/g/*"))
         self.assertEqual(self.code({}), "MissingKey")
         self.assertEqual(self.code(good | {"Key-Pair-Id": "K9"}), "InvalidKey")
         self.assertEqual(self.code(good | {"Key-Pair-Id": "K2"}), "AccessDenied")
         self.assertEqual(self.code(good | {"Policy": encode(policy("*"))}), "AccessDenied")
         self.assertEqual(self.code(good, "https://d1.example.net/published/other/1"), "AccessDenied")
         self.assertEqual(self.code(good, self.URL.replace("d1", "d2")), "AccessDenied")
-        self.assertEqual(self.code(sign(self.ec, policy("*", -1))), "AccessDenied")
-        self.assertEqual(self.code(sign(self.ec, b"{}")), "MalformedPolicy")
+        self.assertEqual(self.code(sign(self.by_ec, policy("*", -1))), "AccessDenied")
+        self.assertEqual(self.code(sign(self.by_ec, b"{}")), "MalformedPolicy")
         later = {"AWS:EpochTime": int(time.time()) + 30}
-        self.assertEqual(self.code(sign(self.ec, policy("*", DateGreaterThan=later))), "AccessDenied")
-        self.assertEqual(self.code(sign(self.ec, policy("*", IpAddress={"AWS:SourceIp": "198.51.100.0/24"}))), "AccessDenied")
-        self.assertEqual(self.code(sign(self.ec, policy("*", IpAddress={"AWS:SourceIp": "203.0.113.0/24"}))), "ok")
+        self.assertEqual(self.code(sign(self.by_ec, policy("*", DateGreaterThan=later))), "AccessDenied")
+        self.assertEqual(self.code(sign(self.by_ec, policy("*", IpAddress={"AWS:SourceIp": "198.51.100.0/24"}))), "AccessDenied")
+        self.assertEqual(self.code(sign(self.by_ec, policy("*", IpAddress={"AWS:SourceIp": "203.0.113.0/24"}))), "ok")
 
     def test_a_canned_policy_is_for_one_url(self) -> None:
         ends = int(time.time()) + 60
         statement = {"Resource": self.URL, "Condition": {"DateLessThan": {"AWS:EpochTime": ends}}}
-        given = sign(self.ec, json.dumps({"Statement": [statement]}, separators=(",", ":")).encode())
+        given = sign(self.by_ec, json.dumps({"Statement": [statement]}, separators=(",", ":")).encode())
         del given["Policy"]
         self.assertEqual(self.code(given | {"Expires": str(ends)}), "ok")
         self.assertEqual(self.code(given | {"Expires": str(ends + 1)}), "AccessDenied")
@@ -109,6 +112,12 @@ class App(BaseHTTPRequestHandler):
 @around.needs_stack
 class Edge(unittest.TestCase):
     """The whole way: viewer, edge, bucket or app."""
+
+    edge: str
+    key: Key
+    generation: str
+    content: bytes
+    url: str
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -166,7 +175,8 @@ class Edge(unittest.TestCase):
         url = f"{self.edge}/hls/grant/index.m3u8"
         self.assertEqual(ask("GET", url)[0], 403)
         signed = f"{url}?{self.query(f'{self.edge}/hls/grant/*')}"
-        status, headers, body = ask("GET", signed, headers={"Origin": "https://blog.example", "Cookie": "session=1", "Accept-Encoding": "gzip, br"})
+        sent = {"Origin": "https://blog.example", "Cookie": "session=1", "Accept-Encoding": "gzip, br"}
+        status, headers, body = ask("GET", signed, headers=sent)
         self.assertEqual((status, headers["Access-Control-Allow-Origin"], headers["Cache-Control"]), (200, "*", "no-store"))
         seen = json.loads(body)
         names = {name.lower(): value for name, value in seen["headers"].items()}

@@ -54,6 +54,7 @@ class AppPolicy(unittest.TestCase):
         paths = {"Quantity": 1, "Items": [f"/published/{self.name}/*"]}
         batch = {"Paths": paths, "CallerReference": self.name}
         group = as_root("cloudfront").list_key_groups()["KeyGroupList"]["Items"][0]["KeyGroup"]["Id"]
+        jobs_queue = setting("MILLRACE_MEDIACONVERT_QUEUE_ARN").rsplit("/", 1)[1]
         self.check(
             [
                 ("write a part", lambda: s3.upload_part(**part, PartNumber=1, Body=b"x")),
@@ -74,7 +75,7 @@ class AppPolicy(unittest.TestCase):
                 ("find the queue", lambda: sqs.get_queue_url(QueueName=self.queue.rsplit("/", 1)[1])),
                 ("list jobs", self.jobs.list_jobs),
                 ("search jobs", self.jobs.search_jobs),
-                ("look at the MediaConvert queue", lambda: self.jobs.get_queue(Name=setting("MILLRACE_MEDIACONVERT_QUEUE_ARN").rsplit("/", 1)[1])),
+                ("look at the MediaConvert queue", lambda: self.jobs.get_queue(Name=jobs_queue)),
                 ("invalidate", lambda: self.cloudfront.create_invalidation(DistributionId=self.distribution, InvalidationBatch=batch)),
                 ("look at the distribution", lambda: self.cloudfront.get_distribution(Id=self.distribution)),
                 ("look at the key group", lambda: self.cloudfront.get_key_group(Id=group)),
@@ -86,6 +87,7 @@ class AppPolicy(unittest.TestCase):
     def test_denied(self) -> None:
         s3, sqs = self.s3, self.sqs
         dead = setting("AWS_TEST_DLQ_URL")
+        everything = "arn:aws:iam::aws:policy/AdministratorAccess"
         opened = {"BlockPublicAcls": False, "IgnorePublicAcls": False, "BlockPublicPolicy": False, "RestrictPublicBuckets": False}
         self.check(
             [
@@ -103,7 +105,7 @@ class AppPolicy(unittest.TestCase):
                 ("make a MediaConvert queue", lambda: self.jobs.create_queue(Name=self.name)),
                 ("change the distribution", lambda: self.cloudfront.delete_distribution(Id=self.distribution, IfMatch="x")),
                 ("make a key", lambda: as_app("iam").create_access_key(UserName="millrace-app")),
-                ("give itself rights", lambda: as_app("iam").attach_user_policy(UserName="millrace-app", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")),
+                ("give itself rights", lambda: as_app("iam").attach_user_policy(UserName="millrace-app", PolicyArn=everything)),
                 ("change the rule", lambda: as_app("events").put_rule(Name="x", EventPattern='{"source":["x"]}')),
             ],
             allowed=False,

@@ -128,7 +128,8 @@ class Jobs(unittest.TestCase):
         self.assertEqual((junk["status"], junk["errorCode"]), ("ERROR", 1010))
         self.assertIn("Unable to open input file", junk["errorMessage"])
         body = self.body(None)
-        self.assertEqual(refusal(self.service.probe, InputFiles=[{"FileUrl": body["settings"]["inputs"][0]["fileInput"]}]), "NotFoundException")
+        file = {"FileUrl": body["settings"]["inputs"][0]["fileInput"]}
+        self.assertEqual(refusal(self.service.probe, InputFiles=[file]), "NotFoundException")
 
     def test_cancel(self) -> None:
         order({"slow_seconds": 30})
@@ -202,13 +203,14 @@ class Jobs(unittest.TestCase):
     def test_rights_are_the_accounts_own(self) -> None:
         self.assertEqual(refusal(self.service.create_queue, Name="mine"), "AccessDeniedException")
         body = self.body(clip())
-        self.assertEqual(refusal(self.service.create_job, **for_boto(body | {"role": "arn:aws:iam::123456789012:role/other"})), "AccessDeniedException")
-        self.assertEqual(refusal(self.service.create_job, **for_boto(body | {"queue": "Default"})), "AccessDeniedException")
+        for changed in ({"role": "arn:aws:iam::123456789012:role/other"}, {"queue": "Default"}):
+            self.assertEqual(refusal(self.service.create_job, **for_boto(body | changed)), "AccessDeniedException")
         # The role reads sources and writes what is published, and nothing else.
         key = f"elsewhere/{uuid.uuid4()}"
         as_root("s3").put_object(Bucket=input_bucket(), Key=key, Body=clip())
         body["settings"]["inputs"][0]["fileInput"] = f"s3://{input_bucket()}/{key}"
         self.assertEqual(events_until(self.start(body))[-1]["detail"]["errorCode"], 1401)
         body = self.body(clip(seconds=2))
-        body["settings"]["outputGroups"][0]["outputGroupSettings"]["cmafGroupSettings"]["destination"] = f"s3://{output_bucket()}/elsewhere/index"
+        group = body["settings"]["outputGroups"][0]["outputGroupSettings"]["cmafGroupSettings"]
+        group["destination"] = f"s3://{output_bucket()}/elsewhere/index"
         self.assertEqual(events_until(self.start(body))[-1]["detail"]["errorCode"], 1401)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -14,16 +15,30 @@ from tests import around
 
 STACK = Path(__file__).resolve().parents[1] / "stack.py"
 # Tells where the emulators are, and stays.
-COMMAND = [sys.executable, "-c", "import os, time; print(os.environ['AWS_TEST_ENDPOINT'], os.environ['AWS_TEST_EDGE'], flush=True); time.sleep(60)"]
-INSIDE = "MILLRACE_CLOUDFRONT_PRIVATE_KEY_FILE"
+TELL_AND_STAY = """
+import os, time
+print(os.environ["AWS_TEST_ENDPOINT"], os.environ["AWS_TEST_EDGE"], flush=True)
+time.sleep(60)
+"""
+TELL = """
+import os
+print(os.environ["MILLRACE_PORTS_TRANSCODER"], os.environ["MILLRACE_CLOUDFRONT_PRIVATE_KEY_FILE"])
+"""
 
 
 @around.needs_stack
 class Stack(unittest.TestCase):
     """Another set beside the one that the tests run in."""
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen([sys.executable, str(STACK), "run", "--combination", "fleet", "--", *command], stdout=subprocess.PIPE, text=True)
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def start(self, command: str) -> subprocess.Popen[str]:
+        stack = [sys.executable, str(STACK), "run", "--combination", "fleet", "--", sys.executable, "-c"]
+        environment = {**os.environ, "TMPDIR": str(self.folder)}
+        process = subprocess.Popen([*stack, command], env=environment, stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.kill)
         return process
@@ -39,10 +54,10 @@ class Stack(unittest.TestCase):
         return False
 
     def test_the_exit_code_is_the_commands(self) -> None:
-        self.assertEqual(self.start(sys.executable, "-c", "raise SystemExit(7)").wait(60), 7)
+        self.assertEqual(self.start("raise SystemExit(7)").wait(60), 7)
 
     def test_what_the_command_finds(self) -> None:
-        process = self.start(sys.executable, "-c", f"import os; print(os.environ['MILLRACE_PORTS_TRANSCODER'], os.environ['{INSIDE}'])")
+        process = self.start(TELL)
         transcoder, key = process.stdout.read().split()
         self.assertEqual((process.wait(60), transcoder), (0, "ffmpeg"))
         self.assertFalse(Path(key).parent.exists(), "the run's folder is gone with it")
@@ -50,9 +65,11 @@ class Stack(unittest.TestCase):
     def test_all_ends_when_it_is_told_to_stop(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
             with self.subTest(number.name):
-                process = self.start(*COMMAND)
+                process = self.start(TELL_AND_STAY)
                 addresses = process.stdout.readline().split()
                 self.assertEqual(len(addresses), 2)
                 os.kill(process.pid, number)
                 process.wait(30)
                 self.assertTrue(all(self.gone(address) for address in addresses))
+                if number != signal.SIGKILL:
+                    self.assertEqual(list(self.folder.iterdir()), [])

@@ -39,6 +39,10 @@ mod presign;
 mod reads;
 mod whole;
 
+/// How long one try of a request may take that carries up to 64 MiB, or that joins parts. A connection that died without a word must not hold
+/// up a worker for ever.
+const LONG_REQUEST: Duration = Duration::from_secs(900);
+
 /// Where the objects go, and how.
 #[derive(Debug, Clone)]
 pub struct S3Options {
@@ -89,7 +93,7 @@ impl S3Encryption {
 pub struct S3Store {
     /// For requests that carry no object: each has little time.
     short: Client,
-    /// For requests that carry bytes, or whose answer may take minutes: they end when nothing moves any more, not by the clock.
+    /// For requests that carry bytes, or whose answer may take minutes.
     long: Client,
     options: Arc<S3Options>,
     locks: Arc<PartLocks>,
@@ -105,14 +109,9 @@ impl S3Store {
         if !options.endpoint.is_empty() {
             shared = shared.endpoint_url(&options.endpoint);
         }
-        let no_clock = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_PATIENCE)
-            .disable_read_timeout()
-            .disable_operation_timeout()
-            .disable_operation_attempt_timeout()
-            .build();
+        let patient = TimeoutConfig::builder().connect_timeout(CONNECT_PATIENCE).operation_attempt_timeout(LONG_REQUEST).build();
         let short = Client::from_conf(shared.clone().build());
-        let long = Client::from_conf(shared.timeout_config(no_clock).build());
+        let long = Client::from_conf(shared.timeout_config(patient).build());
         Self { short, long, options: Arc::new(options), locks: Arc::default() }
     }
 

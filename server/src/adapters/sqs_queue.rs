@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{
     Client,
-    config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    config::{Builder, http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
     types::{Message as SqsMessage, MessageAttributeValue, MessageSystemAttributeName},
 };
 
 use self::message::{Reading, WAKE_UP};
 use crate::{
+    adapters::aws::ServiceError,
     clock::now_ms,
     ports::job_queue::{Delivery, HEARTBEAT, JobQueue, QueueError, Receipt, WakeUp},
 };
@@ -114,9 +115,13 @@ impl SqsQueue {
 impl JobQueue for SqsQueue {
     async fn send(&self, wake_up: WakeUp) -> Result<(), QueueError> {
         let body = message::write(wake_up, &self.environment, now_ms()).map_err(|error| QueueError(Box::new(error)))?;
-        let kind = MessageAttributeValue::builder().data_type("String").string_value(WAKE_UP).build().map_err(failure)?;
+        let kind = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(WAKE_UP)
+            .build()
+            .map_err(|error| QueueError(Box::new(error)))?;
         let send = self.client.send_message().queue_url(&self.queue_url).message_body(body).message_attributes("kind", kind);
-        send.send().await.map_err(failed)?;
+        send.send().await.map_err(|error| failed("SendMessage", error))?;
         Ok(())
     }
 
@@ -139,7 +144,7 @@ impl JobQueue for SqsQueue {
             .config_override(patient)
             .send()
             .await
-            .map_err(failed)?;
+            .map_err(|error| failed("ReceiveMessage", error))?;
         let mut deliveries = Vec::new();
         for message in answer.messages.unwrap_or_default() {
             deliveries.extend(self.sort(message).await);
@@ -149,11 +154,11 @@ impl JobQueue for SqsQueue {
 
     async fn extend(&self, receipt: &Receipt) -> Result<(), QueueError> {
         let extend = self.client.change_message_visibility().queue_url(&self.queue_url).receipt_handle(&receipt.0);
-        unless_gone(extend.visibility_timeout(self.visibility_seconds()).send().await)
+        unless_gone("ChangeMessageVisibility", extend.visibility_timeout(self.visibility_seconds()).send().await)
     }
 
     async fn acknowledge(&self, receipt: &Receipt) -> Result<(), QueueError> {
-        unless_gone(self.client.delete_message().queue_url(&self.queue_url).receipt_handle(&receipt.0).send().await)
+        unless_gone("DeleteMessage", self.client.delete_message().queue_url(&self.queue_url).receipt_handle(&receipt.0).send().await)
     }
 
     fn heartbeat(&self) -> Duration {
@@ -179,17 +184,17 @@ fn poll_seconds(patience: Duration) -> u64 {
 }
 
 /// What a receipt is refused with that belongs to a message which is gone, or came again meanwhile, or never was: not ours to worry about.
-fn unless_gone<T, E>(result: Result<T, SdkError<E>>) -> Result<(), QueueError>
+fn unless_gone<T, E>(operation: &'static str, result: Result<T, SdkError<E, HttpResponse>>) -> Result<(), QueueError>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match result {
         Ok(_) => Ok(()),
-        Err(error) if error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(means_gone) => {
-            tracing::debug!(error = %DisplayErrorContext(&error), "a receipt that no longer counts");
+        Err(error) if error.code().is_some_and(means_gone) => {
+            tracing::debug!(operation, code = error.code(), "a receipt that no longer counts");
             Ok(())
         }
-        Err(error) => Err(failed(error)),
+        Err(error) => Err(failed(operation, error)),
     }
 }
 
@@ -198,16 +203,11 @@ fn means_gone(code: &str) -> bool {
     ["ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"].iter().any(|gone| code.ends_with(gone))
 }
 
-/// An answer that is an error, told with its cause.
-fn failed<E>(error: SdkError<E>) -> QueueError
+fn failed<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> QueueError
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    failure(DisplayErrorContext(error).to_string())
-}
-
-fn failure(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> QueueError {
-    QueueError(error.into())
+    QueueError(Box::new(ServiceError::new(operation, error)))
 }
 
 #[cfg(test)]

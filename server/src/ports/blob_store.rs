@@ -150,7 +150,8 @@ pub trait BlobStore: Debug + Display + Send + Sync {
 #[async_trait::async_trait]
 pub trait PresignParts: Send + Sync {
     /// Where a client may PUT a part with this checksum, for a limited time. The store itself refuses other bytes. A part that is safe stays as it
-    /// is: [`PartTarget::Safe`] for the same checksum, [`BlobError::ChecksumMismatch`] for another.
+    /// is: [`PartTarget::Safe`] for the same checksum, [`BlobError::ChecksumMismatch`] for another. Of two places that were given out for different
+    /// bytes of one part before either was safe, the one used later wins.
     ///
     /// The caller has checked that `number` is in the plan.
     async fn presign_part(

@@ -162,10 +162,6 @@ async fn told(subject: &Subject, request: &TranscodeRequest, id: &TranscodeId) -
         environment: variable("MILLRACE_MEDIACONVERT_ENVIRONMENT"),
     };
     let queue = SqsQueue::new(&sdk, options);
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    let raw = aws_sdk_sqs::Client::new(&sdk).receive_message().queue_url(variable("MILLRACE_SQS_QUEUE_URL")).visibility_timeout(0).send().await;
-    eprintln!("RAW {raw:?}");
-    eprintln!("RECV {:?}", queue.receive(Duration::from_secs(1), 10).await);
     let listen = async {
         let mut heard = 0;
         loop {

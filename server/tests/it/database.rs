@@ -2,7 +2,15 @@
 //! find their way by an index.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait};
-use server::{config::Registration, db, db::entity::users, services::accounts::Accounts};
+use server::{
+    config::Registration,
+    db,
+    db::{
+        begin_write,
+        entity::{turns, users},
+    },
+    services::accounts::Accounts,
+};
 
 use self::own::{OwnDatabase, ask, postgres};
 use crate::app::App;
@@ -33,10 +41,16 @@ async fn several_processes_may_bring_the_schema_up_to_date_at_once() {
 async fn of_many_first_visitors_one_becomes_the_owner() {
     let (own, folder) = (OwnDatabase::create().await, tempfile::tempdir().expect("a folder"));
     let processes = [own.open(folder.path()).await, own.open(folder.path()).await];
+    // Nobody's turn ends before several wait for theirs: all of them have seen that there is no owner yet.
+    let somebody = begin_write(&processes[0]).await.expect("begun");
+    turns::Entity::first_owner().one(&somebody).await.expect("asked").expect("there is a turn");
     let tries = (0..8).map(|number| {
         let accounts = Accounts::new(processes[number % 2].clone(), Registration::Closed);
         tokio::spawn(async move { accounts.sign_up(&format!("first{number}@example.com"), "a good password").await })
     });
+    let tries: Vec<_> = tries.collect();
+    races::somebody_waits(&processes[1], 4).await;
+    somebody.commit().await.expect("committed");
     let tries = futures::future::join_all(tries).await;
     let refused: Vec<_> = tries.into_iter().filter_map(|tried| tried.expect("no panic").err()).collect();
     assert_eq!(refused.len(), 7);

@@ -1,6 +1,6 @@
 //! The contract of [`Transcoder`], as one suite that every adapter passes.
 
-use std::{path::Path, process::Command, sync::Arc, time::Duration};
+use std::{process::Command, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{
@@ -48,23 +48,22 @@ pub(crate) struct Subject {
 pub(crate) fn make(arguments: &str, extension: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("clip").with_extension(extension);
-    ffmpeg(arguments, &path);
+    let command = Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-y"]).args(arguments.split_whitespace()).arg(&path).output();
+    let output = command.expect("ffmpeg runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(path).expect("the clip")
 }
 
-fn ffmpeg(arguments: &str, path: &Path) {
-    let command = Command::new("ffmpeg").args(["-v", "error", "-nostdin", "-y"]).args(arguments.split_whitespace()).arg(path).output();
-    let output = command.expect("ffmpeg runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A file whose picture the player has to turn by 90 degrees.
+/// A file whose picture the player has to turn by 90 degrees: the note stands in the track header's matrix.
 fn make_upright() -> Vec<u8> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (lying, turned) = (folder.path().join("lying.mp4"), folder.path().join("turned.mp4"));
-    ffmpeg(UPRIGHT, &lying);
-    ffmpeg(&format!("-display_rotation 90 -i {} -c copy", lying.display()), &turned);
-    std::fs::read(turned).expect("the clip")
+    let mut file = make(UPRIGHT, "mp4");
+    let header = file.windows(4).position(|window| window == b"tkhd").expect("a track header");
+    // Behind the box's type: version and flags, two times, track, length and layout, 40 bytes in all.
+    let matrix: [u32; 9] = [0, 1 << 16, 0, (-1_i32 << 16).cast_unsigned(), 0, 0, 360 << 16, 0, 1 << 30];
+    for (place, value) in file[header + 44..].chunks_exact_mut(4).zip(matrix) {
+        place.copy_from_slice(&value.to_be_bytes());
+    }
+    file
 }
 
 impl Subject {

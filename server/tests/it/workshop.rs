@@ -130,8 +130,7 @@ fn parts(
 ) -> (AppState, Worker) {
     let mut settings = (*app.state.settings).clone();
     settings.transcode.jobs = slots;
-    let ports =
-        Ports { store: store.clone(), queue, transcoder: Arc::new(FakeTranscoder::of(engine)), cdn: Arc::clone(&app.state.cdn) };
+    let ports = Ports { store: store.clone(), queue, transcoder: Arc::new(FakeTranscoder::of(engine)), cdn: Arc::clone(&app.state.cdn) };
     assemble(settings, &app.db, ports, b"a key for tests".to_vec().into(), down)
 }
 

@@ -8,7 +8,7 @@ use aws_sdk_mediaconvert::{
     types::{ProbeInputFile, QueueStatus},
 };
 
-use super::COMPARE_POLICY;
+use super::mend;
 use crate::adapters::{aws::ServiceError, check::Check};
 
 /// What is probed.
@@ -52,7 +52,11 @@ impl MediaConvertProbe<'_> {
             return Check::bad(name, "the settings hold no ARNs of a role and a queue", "Take both from `terraform output`.");
         };
         if !role_name.starts_with("role/") || !queue_name.starts_with("queues/") {
-            return Check::bad(name, "the settings hold ARNs of other things than a role and a queue", "Take both from `terraform output`.");
+            return Check::bad(
+                name,
+                "the settings hold ARNs of other things than a role and a queue",
+                "Take both from `terraform output`.",
+            );
         }
         if role_account != queue_account {
             let detail = format!("the role is of the account {role_account}, the queue of {queue_account}");
@@ -77,7 +81,7 @@ impl MediaConvertProbe<'_> {
                 Some(QueueStatus::Paused) => Check::bad(name, format!("{queue} is paused"), "Resume it in the MediaConvert console."),
                 _ => Check::good(name, format!("{queue} is there")),
             },
-            Err(error) => Check::bad(name, ServiceError::new("GetQueue", error).to_string(), COMPARE_POLICY),
+            Err(error) => refused(name, &ServiceError::new("GetQueue", error)),
         }
     }
 
@@ -85,7 +89,7 @@ impl MediaConvertProbe<'_> {
         let name = "MediaConvert's jobs";
         match client.list_jobs().queue(self.queue_arn).max_results(1).send().await {
             Ok(_) => Check::good(name, "they can be listed"),
-            Err(error) => Check::bad(name, ServiceError::new("ListJobs", error).to_string(), COMPARE_POLICY),
+            Err(error) => refused(name, &ServiceError::new("ListJobs", error)),
         }
     }
 }
@@ -96,12 +100,15 @@ async fn probe(client: &Client, url: &str) -> Check {
     match client.probe().input_files(ProbeInputFile::builder().file_url(url).build()).send().await {
         Ok(answer) if !answer.probe_results().is_empty() => Check::good(name, "it read the test clip from the input bucket"),
         Ok(_) => Check::bad(name, "it said nothing about the test clip", "Try again; if it stays so, look into CloudTrail for why."),
-        Err(error) => {
-            let error = ServiceError::new("Probe", error);
-            let advice = format!("It reads with our own right to the object. {COMPARE_POLICY}");
-            Check::bad(name, error.to_string(), advice)
-        }
+        // It reads with our own right to the object.
+        Err(error) => refused(name, &ServiceError::new("Probe", error)),
     }
+}
+
+fn refused(name: &'static str, error: &ServiceError) -> Check {
+    let said = error.to_string();
+    let advice = mend(&said, "Look at `mediaconvert.queue_arn`, at `aws.region`, and whether this machine reaches MediaConvert.");
+    Check::bad(name, said, advice)
 }
 
 #[cfg(test)]

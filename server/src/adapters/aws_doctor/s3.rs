@@ -2,7 +2,10 @@
 //!
 //! Leaves two small objects, which the probes of MediaConvert and CloudFront use; [`S3Probe::clean_up`] removes them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use bytes::Bytes;
@@ -14,7 +17,7 @@ use domain::{
 use futures::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
-use super::COMPARE_POLICY;
+use super::{COMPARE_POLICY, mend};
 use crate::{
     adapters::{
         check::Check,
@@ -47,6 +50,8 @@ pub struct S3Probe<'a> {
     pub source: StorageKey,
     /// The generation of the published test object.
     pub generation: GenerationId,
+    /// Whether there may be something to remove.
+    begun: AtomicBool,
 }
 
 /// Why a probe ends early.
@@ -57,16 +62,20 @@ enum Stop {
 
 impl<'a> S3Probe<'a> {
     /// A probe with names that nothing else has.
-    pub fn new(
-        store: &'a dyn BlobStore,
-        web: &'a Web,
-        origin: &'a str,
-        buckets: (&'a str, &'a str),
-        clip: &'static [u8],
-    ) -> Self {
+    pub fn new(store: &'a dyn BlobStore, web: &'a Web, origin: &'a str, buckets: (&'a str, &'a str), clip: &'static [u8]) -> Self {
         let source = StorageKey::Source { upload: UploadId(Uuid::now_v7()) };
         let generation = GenerationId(Uuid::now_v7());
-        Self { store, web, origin, input_bucket: buckets.0, output_bucket: buckets.1, clip, source, generation }
+        Self {
+            store,
+            web,
+            origin,
+            input_bucket: buckets.0,
+            output_bucket: buckets.1,
+            clip,
+            source,
+            generation,
+            begun: AtomicBool::new(false),
+        }
     }
 
     /// Uploads to the input bucket and publishes to the output bucket.
@@ -98,8 +107,11 @@ impl<'a> S3Probe<'a> {
         StorageKey::Published { generation: self.generation, file: FILE.to_owned() }
     }
 
-    /// Deletes what [`S3Probe::check`] left.
-    pub async fn clean_up(&self) -> Check {
+    /// Deletes what [`S3Probe::check`] left, if it got as far as leaving something.
+    pub async fn clean_up(&self) -> Option<Check> {
+        if !self.begun.load(Ordering::Relaxed) {
+            return None;
+        }
         let deleted = async {
             self.store.delete(&self.source).await?;
             self.store.delete_prefix(&StorageKey::generation_prefix(self.generation)).await?;
@@ -109,10 +121,10 @@ impl<'a> S3Probe<'a> {
                 Ok(_) => Err(BlobError::Unavailable("the object is still there".into())),
             }
         };
-        match deleted.await {
+        Some(match deleted.await {
             Ok(()) => Check::good("deletion", "the test objects are gone"),
             Err(error) => Check::bad("deletion", format!("{} and {} stay: {error}", self.source, self.published()), COMPARE_POLICY),
-        }
+        })
     }
 
     /// Sends the clip as a browser does; gives the object's plain URL.
@@ -120,13 +132,17 @@ impl<'a> S3Probe<'a> {
         let size = self.clip.len() as u64;
         let plan = PartPlan { file_size: size, part_size: size };
         let upload = self.store.begin_multipart(&self.source, plan).await.map_err(|error| Stop::Store("cannot begin an upload", error))?;
+        self.begun.store(true, Ordering::Relaxed);
         let sent = self.send_part(checks, &upload, plan).await;
         if sent.is_err() {
             // What went wrong is told already; an upload that stays is ended by the bucket's lifecycle rule.
             let _ = self.store.abort_multipart(&self.source, &upload).await;
         }
         let url = sent?;
-        self.store.complete_multipart(&self.source, &upload, plan).await.map_err(|error| Stop::Store("cannot complete an upload", error))?;
+        self.store
+            .complete_multipart(&self.source, &upload, plan)
+            .await
+            .map_err(|error| Stop::Store("cannot complete an upload", error))?;
         let range = Some(ByteRange { first: 4, last: Some(7) });
         let read = self.store.get(&self.source, range).await.map_err(|error| Stop::Store("cannot read an object", error))?;
         let bytes: Vec<Bytes> =
@@ -175,11 +191,8 @@ impl<'a> S3Probe<'a> {
         let name = "CORS of the input bucket";
         let asked: Vec<String> = headers.iter().map(|header| header.0.to_ascii_lowercase()).chain(["content-type".to_owned()]).collect();
         let asked_headers = asked.join(",");
-        let question = [
-            ("origin", self.origin),
-            ("access-control-request-method", "PUT"),
-            ("access-control-request-headers", asked_headers.as_str()),
-        ];
+        let question =
+            [("origin", self.origin), ("access-control-request-method", "PUT"), ("access-control-request-headers", asked_headers.as_str())];
         let answer = match self.web.send("OPTIONS", url, &question, Bytes::new()).await {
             Ok(answer) => answer,
             Err(error) => return Check::bad(name, format!("cannot ask: {error}"), "Look at `s3.endpoint` and at the network."),
@@ -226,18 +239,17 @@ impl Stop {
     fn into_check(self, name: &'static str, bucket: &str) -> Check {
         match self {
             Self::Told(check) => check,
-            Self::Store(what, error) => Check::bad(name, format!("{bucket}: {what}: {error}"), COMPARE_POLICY),
+            Self::Store(what, error) => {
+                let detail = format!("{bucket}: {what}: {error}");
+                let advice = mend(&detail, "Look at the bucket's name, at `aws.region`, and whether this machine reaches S3.");
+                Check::bad(name, detail, advice)
+            }
         }
     }
 }
 
 fn refused_part(answer: &WebAnswer) -> Check {
-    let text = answer.text();
-    let advice = match () {
-        () if text.contains("RequestTimeTooSkewed") || text.contains("Request has expired") => "Set this machine's clock right.",
-        () if text.contains("SignatureDoesNotMatch") => "Compare secret key and region; where a proxy stands in between, let it keep the host.",
-        () => COMPARE_POLICY,
-    };
+    let advice = mend(&answer.text(), "Where a proxy stands in between, let it keep host and headers as they are.");
     Check::bad("input bucket", format!("a signed URL is refused: {}", answer.summary()), advice)
 }
 
@@ -264,7 +276,9 @@ fn clock(date: &str) -> Option<Check> {
     let detail = format!("{} s {} that of S3", skew.abs(), if skew < 0 { "behind" } else { "ahead of" });
     Some(match skew.abs() <= MOST_SKEW_SECONDS {
         true => Check::good("clock", detail),
-        false => Check::bad("clock", detail, "Signatures carry the time: let this machine follow a time server (timedatectl set-ntp true)."),
+        false => {
+            Check::bad("clock", detail, "Signatures carry the time: let this machine follow a time server (timedatectl set-ntp true).")
+        }
     })
 }
 

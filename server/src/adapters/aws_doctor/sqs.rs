@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::COMPARE_POLICY;
+use super::mend;
 use crate::adapters::{aws::ServiceError, check::Check};
 
 /// How long the message may take to come.
@@ -37,8 +37,7 @@ async fn attributes(client: &Client, queue_url: &str, events: bool) -> Vec<Check
     let found = match asked.map_err(|error| ServiceError::new("GetQueueAttributes", error)) {
         Ok(found) => found,
         Err(error) => {
-            let advice = format!("Look at `sqs.queue_url` and the region. {COMPARE_POLICY}");
-            return vec![Check::bad(name, format!("{queue_url}: {error}"), advice)];
+            return vec![refused(name, &error)];
         }
     };
     let attribute = |name: QueueAttributeName| found.attributes().and_then(|all| all.get(&name)).map(String::as_str).unwrap_or_default();
@@ -70,7 +69,7 @@ async fn round_trip(client: &Client, queue_url: &str) -> Check {
     // Without a version and an installation's name it is nothing that any worker keeps for a newer one.
     let body = json!({ "kind": "doctor", "nonce": nonce }).to_string();
     if let Err(error) = client.send_message().queue_url(queue_url).message_body(body).send().await {
-        return Check::bad(name, ServiceError::new("SendMessage", error).to_string(), COMPARE_POLICY);
+        return refused(name, &ServiceError::new("SendMessage", error));
     }
     let mut others = Vec::new();
     let found = look_for(client, queue_url, &nonce, &mut others).await;
@@ -81,15 +80,21 @@ async fn round_trip(client: &Client, queue_url: &str) -> Check {
     match found {
         Ok(Some(receipt)) => match client.delete_message().queue_url(queue_url).receipt_handle(receipt).send().await {
             Ok(_) => Check::good(name, "one was sent, received and deleted"),
-            Err(error) => Check::bad(name, ServiceError::new("DeleteMessage", error).to_string(), COMPARE_POLICY),
+            Err(error) => refused(name, &ServiceError::new("DeleteMessage", error)),
         },
         Ok(None) => Check::note(
             name,
             format!("one was sent; it did not come back in {} s", PATIENCE.as_secs()),
             "That is as it should be where workers run: one of them took it. Else look whether something else reads this queue.",
         ),
-        Err(error) => Check::bad(name, error.to_string(), COMPARE_POLICY),
+        Err(error) => refused(name, &error),
     }
+}
+
+fn refused(name: &'static str, error: &ServiceError) -> Check {
+    let said = error.to_string();
+    let advice = mend(&said, "Look at `sqs.queue_url`, at `aws.region`, and whether this machine reaches SQS.");
+    Check::bad(name, said, advice)
 }
 
 /// The receipt of the message with this nonce, if it comes in time. Receipts of others go to `others`.

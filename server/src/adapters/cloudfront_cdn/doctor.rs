@@ -50,9 +50,8 @@ impl CloudFrontCdn {
             SigningKey::Rsa(_) => &RSA_PKCS1_2048_8192_SHA256,
         };
         let message = b"millrace doctor";
-        let verified = self.key.public_der().and_then(|public| {
-            UnparsedPublicKey::new(algorithm, public).verify(message, &self.key.sign(message)?)
-        });
+        let verified =
+            self.key.public_der().and_then(|public| UnparsedPublicKey::new(algorithm, public).verify(message, &self.key.sign(message)?));
         match verified {
             Ok(()) => Check::good("signing key", format!("{}, signs and verifies", self.key.kind())),
             Err(_) => Check::bad("signing key", "its two halves do not belong together", "Make a new key pair; docs/on-aws.md says how."),
@@ -113,7 +112,8 @@ impl CloudFrontCdn {
     async fn is_in(&self, groups: Option<&TrustedKeyGroups>) -> Result<bool, Check> {
         for id in groups.filter(|groups| groups.enabled()).map(TrustedKeyGroups::items).unwrap_or_default() {
             let asked = self.client.get_key_group().id(id).send().await.map_err(|error| ServiceError::new("GetKeyGroup", error));
-            let found = asked.map_err(|error| Check::note("key group", error.to_string(), "Allow cloudfront:GetKeyGroup to have it checked."))?;
+            let found =
+                asked.map_err(|error| Check::note("key group", error.to_string(), "Allow cloudfront:GetKeyGroup to have it checked."))?;
             if found.key_group().and_then(|group| group.key_group_config()).is_some_and(|config| config.items().contains(&self.key_id)) {
                 return Ok(true);
             }
@@ -147,12 +147,16 @@ impl CloudFrontCdn {
             Ok(answer) if answer.status == 200 && answer.body == bytes => {}
             Ok(answer) => {
                 let advice = match answer.status {
-                    403 => "Either CloudFront does not trust the key, or the bucket's policy does not let this distribution read (origin access control).",
+                    403 => {
+                        "Either CloudFront does not trust the key, or the bucket's policy does not let this distribution read (origin access control)."
+                    }
                     _ => "Look at the distribution's origin and default behaviour.",
                 };
                 return Check::bad(name, format!("a signed URL is answered with {}", answer.summary()), format!("{advice} {TERRAFORM}"));
             }
-            Err(error) => return Check::bad(name, format!("cannot reach {}: {error}", self.url), "Look at `cloudfront.url` and at the network."),
+            Err(error) => {
+                return Check::bad(name, format!("cannot reach {}: {error}", self.url), "Look at `cloudfront.url` and at the network.");
+            }
         }
         match web.get(&format!("{}{file}", signed.base)).await {
             Ok(answer) if answer.status == 403 => Check::good(name, "a signed URL delivers, an unsigned one does not"),
@@ -170,7 +174,9 @@ impl CloudFrontCdn {
         let url = self.sign_playlists("doctor", now_seconds() + LIFETIME).url("index.m3u8");
         let answer = match web.get(&url).await {
             Ok(answer) => answer,
-            Err(error) => return Check::bad(name, format!("cannot reach {}: {error}", self.url), "Look at `cloudfront.url` and at the network."),
+            Err(error) => {
+                return Check::bad(name, format!("cannot reach {}: {error}", self.url), "Look at `cloudfront.url` and at the network.");
+            }
         };
         let text = answer.text();
         match answer.status {
@@ -219,7 +225,13 @@ fn playlist_origin(config: &DistributionConfig, secret: &SecretString) -> Check 
             format!("{address}; no secret is set, so playlists are served to whoever asks the app itself"),
             "Set `cloudfront.origin_secret` and the same in the distribution.",
         ),
-        (Some(_), _) => Check::bad(name, format!("{address} is shown another secret than ours"), "Set `cloudfront.origin_secret` to the distribution's."),
-        (None, _) => Check::bad(name, format!("{address} is shown no secret"), format!("Add the header {ORIGIN_HEADER} to the origin. {TERRAFORM}")),
+        (Some(_), _) => Check::bad(
+            name,
+            format!("{address} is shown another secret than ours"),
+            "Set `cloudfront.origin_secret` to the distribution's.",
+        ),
+        (None, _) => {
+            Check::bad(name, format!("{address} is shown no secret"), format!("Add the header {ORIGIN_HEADER} to the origin. {TERRAFORM}"))
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Multipart uploads: begin, take parts through us, complete, abort.
 
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::{
+    config::Builder,
+    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
+};
 use domain::{
     storage_key::StorageKey,
     upload::{MAX_PARTS, PartPlan, PartReceipt},
@@ -10,7 +14,7 @@ use super::{
     S3Store,
     failure::{broken, failed},
     part_body::checked,
-    part_listing::to_base64,
+    part_listing::{StoredPart, to_base64},
 };
 use crate::{
     adapters::resent_part,
@@ -32,6 +36,11 @@ pub(super) fn check_limits(plan: PartPlan) -> Result<(), BlobError> {
         )));
     }
     Ok(())
+}
+
+/// A part that comes through us may be large and its sender slow: it ends when nothing moves any more, not by the clock.
+fn as_slow_as_the_sender() -> Builder {
+    Builder::new().timeout_config(TimeoutConfig::builder().disable_operation_attempt_timeout().build())
 }
 
 /// A part's number as the SDK wants it.
@@ -99,6 +108,8 @@ impl S3Store {
             .content_length(signed(size))
             .checksum_crc32_c(to_base64(crc32c))
             .body(body)
+            .customize()
+            .config_override(as_slow_as_the_sender())
             .send();
         tokio::select! {
             // What is dropped with this closes its connection: S3 keeps nothing of it.
@@ -122,7 +133,7 @@ impl S3Store {
         if !missing.is_empty() {
             return Err(BlobError::PartsMissing(missing));
         }
-        let completed = parts.iter().filter(|part| planned(&part.receipt)).map(super::part_listing::StoredPart::completed).collect();
+        let completed = parts.iter().filter(|part| planned(&part.receipt)).map(StoredPart::completed).collect();
         match self.join(key, upload, completed).await {
             // Of two completions at once, or of one whose answer was lost, the later one finds the upload gone.
             Err(BlobError::NotFound) => self.expect_whole(key, plan).await,

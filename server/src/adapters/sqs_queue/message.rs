@@ -3,6 +3,7 @@
 
 use domain::ids::{JobId, VideoId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::mediaconvert_event::{self, SOURCE};
 use crate::ports::job_queue::{Message, WakeUp};
@@ -10,7 +11,7 @@ use crate::ports::job_queue::{Message, WakeUp};
 /// The kind of a wake-up, in its body and as an attribute.
 pub(super) const WAKE_UP: &str = "wake_up";
 /// The version of our format that this process writes, and the newest one that it reads.
-const VERSION: u32 = 1;
+const VERSION: u64 = 1;
 
 /// What came of reading a message.
 #[derive(Debug, PartialEq)]
@@ -30,23 +31,28 @@ pub(super) enum Reading {
     Unknown(&'static str),
 }
 
-/// As much of a body as tells what it is.
+/// As much of a body as tells what it is. Whatever else stands there, and of whatever type, is no hindrance: EventBridge's version is a text,
+/// ours is a number.
 #[derive(Deserialize)]
 struct Kind {
-    kind: Option<String>,
-    version: Option<u32>,
-    source: Option<String>,
     #[serde(default)]
-    metadata: Metadata,
+    kind: Value,
+    #[serde(default)]
+    version: Value,
+    #[serde(default)]
+    source: Value,
+    #[serde(default)]
+    metadata: Value,
 }
 
 /// A wake-up as it is written.
 #[derive(Debug, Serialize, Deserialize)]
 struct WakeUpBody {
     kind: String,
-    version: u32,
+    version: u64,
     job_id: JobId,
     video_id: VideoId,
+    #[serde(default)]
     metadata: Metadata,
 }
 
@@ -73,12 +79,12 @@ pub(super) fn write(wake_up: WakeUp, environment: &str, sent_at_ms: i64) -> serd
 
 /// Reads a body for the installation named `environment`.
 pub(super) fn read(body: &str, environment: &str) -> Reading {
-    let Ok(kind) = serde_json::from_str::<Kind>(body) else { return Reading::Unknown("no JSON object of a kind that is known here") };
-    if kind.source.as_deref() == Some(SOURCE) {
+    let Ok(kind) = serde_json::from_str::<Kind>(body) else { return Reading::Unknown("no JSON object") };
+    if kind.source == SOURCE {
         return mediaconvert_event::read(body, environment);
     }
-    match (kind.kind.as_deref(), kind.version, kind.metadata.environment) {
-        (Some(WAKE_UP), _, Some(other)) if other != environment => Reading::Foreign { environment: other },
+    match (kind.kind.as_str(), kind.version.as_u64(), kind.metadata["environment"].as_str()) {
+        (Some(WAKE_UP), _, Some(other)) if other != environment => Reading::Foreign { environment: other.to_owned() },
         (Some(WAKE_UP), Some(VERSION), _) => match serde_json::from_str::<WakeUpBody>(body) {
             Ok(body) => Reading::Message(Message::WakeUp(WakeUp { job: body.job_id, video: body.video_id })),
             Err(_) => Reading::Unknown("a wake-up without the ids that it should have"),
@@ -93,6 +99,7 @@ pub(super) fn read(body: &str, environment: &str) -> Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::transcoder::{EncodeNews, EncodeReport, TranscodeId};
     use uuid::Uuid;
 
     fn wake_up() -> WakeUp {
@@ -122,6 +129,20 @@ mod tests {
         body["version"] = 2.into();
         assert_eq!(read(&body.to_string(), "prod"), Reading::Newer);
         assert_eq!(read(r#"{"kind":"captions","version":1,"metadata":{"environment":"prod"}}"#, "prod"), Reading::Newer);
+    }
+
+    #[test]
+    fn an_event_in_its_envelope_is_told_from_a_wake_up() {
+        let event = serde_json::json!({
+            "version": "0", "source": "aws.mediaconvert", "detail-type": "MediaConvert Job State Change",
+            "detail": {
+                "timestamp": 5, "jobId": "j", "status": "COMPLETE",
+                "userMetadata": { "app": "millrace", "environment": "prod", "job_id": Uuid::from_u128(1) }
+            }
+        });
+        let report = EncodeReport { job: wake_up().job, encode: TranscodeId("j".into()), at_ms: 5, news: EncodeNews::Done };
+        assert_eq!(read(&event.to_string(), "prod"), Reading::Message(Message::Encode(report)));
+        assert_eq!(read(&event.to_string(), "staging"), Reading::Foreign { environment: "prod".into() });
     }
 
     #[test]

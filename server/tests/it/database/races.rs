@@ -50,13 +50,13 @@ fn stored(app: &App) -> Vec<String> {
     files_below(&app.folder.path().join("store"))
 }
 
-/// Waits until somebody waits for a lock. SQLite does not tell.
-async fn somebody_waits(db: &DatabaseConnection) {
+/// Waits until so many wait for a lock. SQLite does not tell.
+pub(super) async fn somebody_waits(db: &DatabaseConnection, how_many: usize) {
     if db.get_database_backend() == DbBackend::Sqlite {
-        return tokio::time::sleep(Duration::from_millis(100)).await;
+        return tokio::time::sleep(Duration::from_millis(300)).await;
     }
     let waiting = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while ask(db, waiting).await.is_empty() {
+    while ask(db, waiting).await.len() < how_many {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -74,7 +74,7 @@ async fn what_a_worker_has_just_begun_is_deleted_with_its_video() {
         let (videos, user) = (app.state.videos.clone(), ada.user);
         async move { videos.delete(user, video).await }
     });
-    somebody_waits(&app.db).await;
+    somebody_waits(&app.db, 1).await;
     assert!(advance(&transaction, video, Stage::Checking, &[]).await.expect("advanced"), "the worker never waits for who deletes");
     transaction.commit().await.expect("committed");
     deleting.await.expect("no panic").expect("deleted");

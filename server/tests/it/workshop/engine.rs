@@ -13,9 +13,7 @@ use domain::{
     source::{FrameRate, SourceFacts, VideoFacts},
     storage_key::StorageKey,
 };
-use server::ports::transcoder::{
-    EncodeNews, EncodeReport, TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder,
-};
+use server::ports::transcoder::{EncodeNews, EncodeReport, TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder};
 use tokio::sync::watch;
 
 /// How it behaves.
