@@ -8,6 +8,7 @@ shift
 
 if [ $# -eq 0 ]; then
     cargo test -p server --test it -- --ignored aws_
+    cargo test --test doctor -- --ignored aws_
 fi
 export CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
 E2E_BINARY=$(realpath "$target/debug/millrace")

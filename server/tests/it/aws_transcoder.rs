@@ -61,20 +61,21 @@ async fn subject(environment: &str, poll_every: Duration) -> Subject {
     Subject { transcoder: transcoder(), another: transcoder(), store: store.clone() }
 }
 
-/// Orders of the emulator; when it goes, they are taken back.
-struct Faults {
+/// The emulator, to oneself and without faults at first.
+struct Emulator {
     _alone: MutexGuard<'static, ()>,
 }
 
-impl Faults {
-    async fn order(faults: Value) -> Self {
-        let alone = ALONE.lock().await;
-        control("PUT", "faults", &faults).await;
-        Self { _alone: alone }
+impl Emulator {
+    async fn alone() -> Self {
+        let emulator = Self { _alone: ALONE.lock().await };
+        emulator.order(json!({})).await;
+        emulator
     }
 
-    async fn take_back(self) {
-        control("PUT", "faults", &json!({})).await;
+    /// Orders faults instead of those ordered before.
+    async fn order(&self, faults: Value) {
+        control("PUT", "faults", &faults).await;
     }
 }
 
@@ -101,32 +102,54 @@ async fn started(subject: &Subject) -> (TranscodeRequest, TranscodeId) {
 #[tokio::test]
 #[ignore = "needs the AWS emulators: make test-aws"]
 async fn aws_mediaconvert_transcoder_keeps_the_contract() {
-    let _alone = Faults::order(json!({})).await;
+    let _alone = Emulator::alone().await;
     keeps_the_contract(&subject("contract", SOON).await).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the AWS emulators: make test-aws"]
+async fn aws_unusual_sources_become_ordinary_renditions() {
+    let _alone = Emulator::alone().await;
+    let subject = subject("unusual", SOON).await;
+    let hdr_and_mono = "-f lavfi -i testsrc2=s=320x568:r=120:d=3 -f lavfi -i sine=d=3 -c:v libx264 -preset ultrafast -pix_fmt yuv420p10le \
+        -color_primaries bt2020 -color_trc arib-std-b67 -colorspace bt2020nc -c:a aac -ac 1";
+    let fields_and_wide_samples = "-f lavfi -i testsrc2=s=720x576:r=25:d=3 -vf setfield=tff,setsar=64/45 \
+        -c:v libx264 -preset ultrafast -pix_fmt yuv420p -flags +ildct+ilme";
+    for (source, extension) in [(hdr_and_mono, "mp4"), (fields_and_wide_samples, "mkv")] {
+        let request = subject.request(&make(source, extension)).await;
+        let video = &request.facts.video;
+        assert!(video.high_dynamic_range() != video.interlaced, "{video:?}");
+        assert_eq!(request.facts.audio.as_ref().map(|audio| audio.channels), video.high_dynamic_range().then_some(1));
+        assert_eq!((video.display_width, video.display_height), if video.interlaced { (1024, 576) } else { (320, 568) });
+        let id = subject.transcoder.start(request.clone()).await.expect("it starts");
+        subject.check(&request, finish(&*subject.transcoder, &id).await.0.expect("it works")).await;
+        subject.clean_up(&request).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the AWS emulators: make test-aws"]
 async fn aws_a_busy_service_is_waited_for() {
+    let emulator = Emulator::alone().await;
     let subject = subject("busy", SOON).await;
     let (request, id) = started(&subject).await;
     // More than the SDK repeats by itself.
-    let faults = Faults::order(json!({ "throttle": 7 })).await;
+    emulator.order(json!({ "throttle": 7 })).await;
     subject.check(&request, finish(&*subject.transcoder, &id).await.0.expect("it works")).await;
-    faults.take_back().await;
     subject.clean_up(&request).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the AWS emulators: make test-aws"]
 async fn aws_a_submission_whose_answer_is_lost_makes_one_job() {
+    let emulator = Emulator::alone().await;
     let subject = subject("lost", SOON).await;
     // Once, which the SDK mends by asking again, and as often as it asks.
     for lost in [1, 20] {
         let request = subject.request(&make(ORDINARY, "mp4")).await;
-        let faults = Faults::order(json!({ "lose_response": lost })).await;
+        emulator.order(json!({ "lose_response": lost })).await;
         let id = subject.transcoder.start(request.clone()).await.expect("it starts");
-        faults.take_back().await;
+        emulator.order(json!({})).await;
         assert_eq!(jobs_of(request.generation).await, 1);
         subject.check(&request, finish(&*subject.transcoder, &id).await.0.expect("it works")).await;
         subject.clean_up(&request).await;
@@ -136,12 +159,13 @@ async fn aws_a_submission_whose_answer_is_lost_makes_one_job() {
 #[tokio::test]
 #[ignore = "needs the AWS emulators: make test-aws"]
 async fn aws_a_job_that_ends_in_error_says_whose_fault_it_is() {
+    let emulator = Emulator::alone().await;
     let subject = subject("error", SOON).await;
     for (code, expected) in [(1030, Some(FailureCode::UnsupportedCodec)), (1076, Some(FailureCode::Truncated)), (1999, None)] {
-        let faults = Faults::order(json!({ "error": { "code": code, "message": "as ordered" } })).await;
+        emulator.order(json!({ "error": { "code": code, "message": "as ordered" } })).await;
         let (request, id) = started(&subject).await;
         let failed = finish(&*subject.transcoder, &id).await.0.expect_err("it failed");
-        faults.take_back().await;
+        emulator.order(json!({})).await;
         assert!(failed.to_string().contains("as ordered"), "{failed}");
         let found = match failed {
             TranscodeError::Source { code, .. } => Some(code),
@@ -166,7 +190,6 @@ async fn told(subject: &Subject, request: &TranscodeRequest, id: &TranscodeId) -
         let mut heard = 0;
         loop {
             for delivery in queue.receive(Duration::from_secs(1), 10).await.expect("messages") {
-                eprintln!("DBG {delivery:?}");
                 let Message::Encode(report) = delivery.message else { continue };
                 assert_eq!(report.encode == *id, report.job == request.job);
                 heard += usize::from(report.encode == *id && report.news.is_last());
@@ -187,12 +210,13 @@ async fn told(subject: &Subject, request: &TranscodeRequest, id: &TranscodeId) -
 #[tokio::test]
 #[ignore = "needs the AWS emulators: make test-aws"]
 async fn aws_events_alone_bring_an_encode_to_its_end_in_whatever_order_they_come() {
+    let emulator = Emulator::alone().await;
     let subject = subject(&variable("MILLRACE_MEDIACONVERT_ENVIRONMENT"), NEVER).await;
     for fault in [json!({}), json!({ "COMPLETE": "double" }), json!({ "COMPLETE": "before_progress" }), json!({ "COMPLETE": "late" })] {
-        let faults = Faults::order(json!({ "events": fault })).await;
+        emulator.order(json!({ "events": fault })).await;
         let (request, id) = started(&subject).await;
         let (over, heard) = told(&subject, &request, &id).await;
-        faults.take_back().await;
+        emulator.order(json!({})).await;
         assert!(heard >= 1, "{fault}");
         subject.check(&request, over.expect("it works")).await;
         subject.clean_up(&request).await;
@@ -202,11 +226,12 @@ async fn aws_events_alone_bring_an_encode_to_its_end_in_whatever_order_they_come
 #[tokio::test]
 #[ignore = "needs the AWS emulators: make test-aws"]
 async fn aws_an_end_that_no_event_tells_of_is_found_by_asking() {
+    let emulator = Emulator::alone().await;
     let subject = subject(&variable("MILLRACE_MEDIACONVERT_ENVIRONMENT"), SOON).await;
-    let faults = Faults::order(json!({ "events": { "COMPLETE": "drop", "STATUS_UPDATE": "drop", "PROGRESSING": "drop" } })).await;
+    emulator.order(json!({ "events": { "COMPLETE": "drop", "STATUS_UPDATE": "drop", "PROGRESSING": "drop" } })).await;
     let (request, id) = started(&subject).await;
     let (over, seen) = finish(&*subject.transcoder, &id).await;
-    faults.take_back().await;
+    emulator.order(json!({})).await;
     assert!(seen.iter().any(|percent| *percent > 0), "the service tells how far it is when it is asked: {seen:?}");
     subject.check(&request, over.expect("it works")).await;
     subject.clean_up(&request).await;

@@ -65,10 +65,12 @@ impl Desk {
     /// The job that was made for a generation and can still come to a good end, where there is one.
     pub(super) async fn find(&self, generation: GenerationId) -> Result<Option<String>, TranscodeError> {
         let oldest = made_ms(generation.0) - CLOCKS_DIFFER_MS;
+        // This call wants the queue's name.
+        let queue = self.options.queue_arn.rsplit('/').next().unwrap_or_default();
         let wanted = generation.to_string();
         let mut next = None;
         for _ in 0..MOST_PAGES {
-            let call = self.client.list_jobs().queue(&self.options.queue_arn).order(Order::Descending).max_results(20);
+            let call = self.client.list_jobs().queue(queue).order(Order::Descending).max_results(20);
             let page = call.set_next_token(next).send().await;
             let page = page.map_err(|error| failure::call("MediaConvert's jobs cannot be listed", &error))?;
             for job in page.jobs() {

@@ -5,14 +5,13 @@ use aws_sdk_mediaconvert::{
     Client,
     operation::create_job::builders::CreateJobFluentBuilder,
     types::{
-        AacCodecProfile, AacCodingMode, AacRateControlMode, AacSettings, AccelerationMode,
-        AccelerationSettings, AudioCodec, AudioCodecSettings, AudioDefaultSelection, AudioDescription, AudioSelector, BillingTagsSource,
-        CmafCodecSpecification, CmafGroupSettings, CmafManifestCompression, CmafManifestDurationFormat, CmafSegmentControl,
-        CmafSegmentLengthControl, CmafStreamInfResolution, CmafTargetDurationCompatibilityMode, CmafWriteDashManifest,
-        CmafWriteHlsManifest, CmfcAudioDuration, CmfcAudioTrackType, CmfcSettings, ColorSpace, ContainerSettings, ContainerType,
-        FileGroupSettings, FrameCaptureSettings, Input, InputRotate, InputTimecodeSource, JobSettings, Output, OutputGroup,
-        OutputGroupSettings, OutputGroupType, ScalingBehavior, StatusUpdateInterval, TimecodeConfig, TimecodeSource, VideoCodec,
-        VideoCodecSettings, VideoDescription, VideoSelector,
+        AacCodecProfile, AacCodingMode, AacRateControlMode, AacSettings, AccelerationMode, AccelerationSettings, AudioCodec,
+        AudioCodecSettings, AudioDefaultSelection, AudioDescription, AudioSelector, BillingTagsSource, CmafCodecSpecification,
+        CmafGroupSettings, CmafManifestCompression, CmafManifestDurationFormat, CmafSegmentControl, CmafSegmentLengthControl,
+        CmafStreamInfResolution, CmafTargetDurationCompatibilityMode, CmafWriteDashManifest, CmafWriteHlsManifest, CmfcAudioDuration,
+        CmfcAudioTrackType, CmfcSettings, ColorSpace, ContainerSettings, ContainerType, FileGroupSettings, FrameCaptureSettings, Input,
+        InputRotate, InputTimecodeSource, JobSettings, Output, OutputGroup, OutputGroupSettings, OutputGroupType, ScalingBehavior,
+        StatusUpdateInterval, TimecodeConfig, TimecodeSource, VideoCodec, VideoCodecSettings, VideoDescription, VideoSelector,
     },
 };
 use domain::ladder::{AudioPlan, Rung};

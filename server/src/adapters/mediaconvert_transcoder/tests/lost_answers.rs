@@ -23,7 +23,7 @@ async fn a_job_whose_submission_got_no_answer_is_found_by_its_metadata() {
     assert_eq!(tried(&bench, &ours).await, Ok(TranscodeId("1-a".into())), "the one that can still end well");
     assert_eq!(bench.calls(Operation::Create).len(), 1);
     let lists = bench.calls(Operation::List);
-    assert!(lists[0].0.contains("order=DESCENDING") && lists[0].0.contains("queue=arn"), "{lists:?}");
+    assert!(lists[0].0.contains("order=DESCENDING") && lists[0].0.contains("queue=millrace"), "{lists:?}");
     assert!(lists[1].0.contains("nextToken=more"), "{lists:?}");
 }
 
