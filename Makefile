@@ -86,7 +86,7 @@ e2e: setup-test site ## The real binary in real Chromium (ARGS="library.spec.ts 
 
 .PHONY: bench-s3-upload
 bench-s3-upload: build setup-aws ## Upload to S3 through our presigned parts, beside boto3
-	@scripts/with-postgres.sh $(AWS) run -- benches/s3-upload/run.sh $(abspath $(TARGET)/release/millrace)
+	@benches/s3-upload/run.sh $(abspath $(TARGET)/release/millrace)
 
 .PHONY: bench-upload-memory
 bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded

@@ -52,6 +52,7 @@ system_programs() {
         missing+=("postgres: the second database that the integration tests run on")
         packages+=(postgresql)
     fi
+    [ $with_tests = no ] || need openssl "makes the certificate of that database for its tests" openssl
     [ ${#missing[@]} -eq 0 ] && return
 
     say "Programs that are missing:"

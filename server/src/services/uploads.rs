@@ -1,7 +1,7 @@
 //! Uploads: beginning, taking parts, completing. Completing writes video and job in one transaction; from then on nothing that was
 //! acknowledged can be lost.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     error::{Code, Problem},
@@ -38,6 +38,9 @@ mod rows;
 
 use self::rows::{insert_upload, insert_video};
 
+/// How often, and how long apart, the row of a request that came twice at once is looked for.
+const TWIN_LOOKS: u32 = 10;
+const TWIN_PAUSE: Duration = Duration::from_millis(50);
 /// How often a store that takes parts by itself is asked how many it has.
 const LIST_PARTS_EVERY_MS: i64 = 2_000;
 
@@ -94,17 +97,54 @@ impl Uploads {
     /// The file is empty or too large, or the store is full.
     pub async fn begin(&self, user: UserId, begin: &BeginUpload) -> Result<UploadTicket> {
         check_begin(begin, self.limits.max_size)?;
-        if let Some(id) = begin.upload_id {
-            match uploads::Entity::find_by_id(id.0).one(&self.db).await? {
-                // The answer to an earlier request was lost on its way.
-                Some(known) if known.user_id == user.0 => return self.ticket(user, id).await,
-                Some(_) => return Err(Problem::new(Code::Conflict, "This upload id is taken. Make up another one.").into()),
-                None => {}
-            }
+        let Some(id) = begin.upload_id else { return self.begin_as(user, UploadId(Uuid::now_v7()), begin).await };
+        if let Some(ticket) = self.begun(user, id).await? {
+            return Ok(ticket);
         }
-        let (upload, video) = (begin.upload_id.unwrap_or_else(|| UploadId(Uuid::now_v7())), VideoId(Uuid::now_v7()));
-        let plan = PartPlan::for_size(begin.size);
-        let multipart = self.store.begin_multipart(&StorageKey::Source { upload }, plan).await?;
+        let failure = match self.begin_as(user, id, begin).await {
+            Ok(ticket) => return Ok(ticket),
+            Err(failure) => failure,
+        };
+        // The same request twice at once: the other one is first, and its row may be a moment away.
+        for _ in 0..TWIN_LOOKS {
+            if let Some(ticket) = self.begun(user, id).await? {
+                return Ok(ticket);
+            }
+            tokio::time::sleep(TWIN_PAUSE).await;
+        }
+        Err(failure)
+    }
+
+    /// The upload that an earlier request with this id began, whose answer was lost on its way.
+    async fn begun(&self, user: UserId, id: UploadId) -> Result<Option<UploadTicket>> {
+        match uploads::Entity::find_by_id(id.0).one(&self.db).await? {
+            Some(known) if known.user_id == user.0 => self.ticket(user, id).await.map(Some),
+            Some(_) => Err(Problem::new(Code::Conflict, "This upload id is taken. Make up another one.").into()),
+            None => Ok(None),
+        }
+    }
+
+    async fn begin_as(&self, user: UserId, upload: UploadId, begin: &BeginUpload) -> Result<UploadTicket> {
+        let (plan, key) = (PartPlan::for_size(begin.size), StorageKey::Source { upload });
+        let multipart = self.store.begin_multipart(&key, plan).await?;
+        let noted = self.note_begun(user, upload, plan, &multipart, begin).await;
+        if noted.is_err()
+            && let Err(error) = self.store.abort_multipart(&key, &multipart).await
+        {
+            tracing::warn!(%error, upload_id = %upload, "an upload that could not be noted is left in the store");
+        }
+        noted
+    }
+
+    async fn note_begun(
+        &self,
+        user: UserId,
+        upload: UploadId,
+        plan: PartPlan,
+        multipart: &MultipartId,
+        begin: &BeginUpload,
+    ) -> Result<UploadTicket> {
+        let video = VideoId(Uuid::now_v7());
         let title = begin.title.as_deref().and_then(clean_title).unwrap_or_else(|| title_from_file_name(&begin.file_name));
         let transaction = begin_write(&self.db).await?;
         insert_video(&transaction, user, video, &title, &begin.file_name, begin.size, Stage::Uploading, None).await?;

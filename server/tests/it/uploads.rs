@@ -155,3 +155,23 @@ fn form(fields: &[(&str, Option<&str>, &[u8])]) -> (String, Vec<u8>) {
     body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
     (format!("multipart/form-data; boundary={boundary}"), body)
 }
+
+#[tokio::test]
+async fn the_same_request_many_times_at_once_begins_one_upload() {
+    let app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let id = uuid::Uuid::now_v7();
+    let body = serde_json::json!({ "fileName": "clip.mp4", "size": 1_000, "uploadId": id }).to_string();
+    let json = [("content-type", "application/json")];
+    let answers =
+        futures::future::join_all((0..8).map(|_| app.ask(Some(&ada), Method::POST, "/api/v1/uploads", &json, body.clone()))).await;
+    let videos: std::collections::BTreeSet<String> = answers
+        .iter()
+        .map(|answer| {
+            assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+            answer.json()["videoId"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    assert_eq!(videos.len(), 1, "{videos:?}");
+    assert_eq!(files_below(&app.folder.path().join("store/incoming")).len(), 2, "data and ledger of one upload");
+}

@@ -1,5 +1,5 @@
 //! The job that makes a ladder of a source: one CMAF group with a rendition for each rung and one for the sound, and a few pictures for the
-//! poster. Only features of the service's basic tier are used: no acceleration, one pass, no automated ladder.
+//! poster. What costs more is left out: no acceleration, one pass, no automated ladder.
 
 use aws_sdk_mediaconvert::{
     Client,
