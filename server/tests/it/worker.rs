@@ -330,7 +330,7 @@ async fn a_long_look_at_a_source_keeps_the_lease() {
     let worker = shop.hire(queue.clone(), 1);
     eventually("it looks", async || shop.engine.seen().looks == 1).await;
     // So late in its life the lease needs the next heartbeat, which is due ten seconds after the look began.
-    let ends = now_ms() + 12_000;
+    let ends = now_ms() + 13_000;
     jobs::Entity::update_many()
         .col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(ends))
         .filter(jobs::Column::Id.eq(job.job.0))
