@@ -52,6 +52,10 @@ system_programs() {
         missing+=("postgres: the second database that the integration tests run on")
         packages+=(postgresql)
     fi
+    if [ $with_tests = yes ] && ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+        missing+=("python3 with its venv module: runs the emulators of AWS")
+        packages+=(python3 python3-venv)
+    fi
     [ $with_tests = no ] || need openssl "makes the certificate of that database for its tests" openssl
     [ ${#missing[@]} -eq 0 ] && return
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks deploy/terraform: its format, and that it is valid with the provider. Leaves nothing behind: it works on a copy.
 # Where the provider comes from, the first that is there: the folder named by TERRAFORM_PLUGIN_DIR; Terraform's own places for local
-# plugins; a folder of plugins below /opt; the network.
+# plugins; a folder below /opt that holds it; the network.
 set -euo pipefail
 cd "$(dirname "$0")/../deploy/terraform"
 
@@ -24,7 +24,7 @@ plugin_folder() {
         printf '%s' "$TERRAFORM_PLUGIN_DIR"
         return
     fi
-    for folder in "$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/*plugins*; do
+    for folder in "$HOME/.terraform.d/plugins" /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/*; do
         if [ -d "$folder/$provider" ]; then
             printf '%s' "$folder"
             return

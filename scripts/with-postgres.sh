@@ -13,6 +13,7 @@ for bin in "$(dirname "$(command -v initdb || echo /nowhere/initdb)")" $(printf 
 done
 [ -n "$bin" ] || { echo "PostgreSQL's programs initdb and postgres are missing: install postgresql, or put them into PATH." >&2; exit 1; }
 
+export PATH="$bin:$PATH"
 folder=$(mktemp -d "${TMPDIR:-/tmp}/millrace-postgres.XXXXXX")
 server= command=
 finish() {

@@ -9,7 +9,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use domain::error::Problem;
 use server::{
-    config::{DEFAULTS, Settings},
+    config::{DEFAULTS, QueueKind, Settings, StoreKind},
     services::{accounts::Accounts, api_keys::ApiKeys},
 };
 use tokio::sync::watch;
@@ -113,6 +113,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve => serve::serve(settings, shutdown_signal()).await?,
         Command::Worker => {
+            check_shared(&settings)?;
             let shutdown = shutdown_signal();
             let product = compose::compose(settings, shutdown.clone()).await?;
             tracing::info!(slots = product.worker.slots, "worker started");
@@ -145,6 +146,20 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A worker on another machine needs more than a queue that reaches it.
+fn check_shared(settings: &Settings) -> Result<(), Failure> {
+    if settings.ports.queue == QueueKind::Sqs && settings.database.is_sqlite() {
+        return Err(
+            "with `ports.queue` = sqs a worker needs a database that it shares with `millrace serve`: set `database.url` to PostgreSQL"
+                .into(),
+        );
+    }
+    if settings.ports.queue == QueueKind::Sqs && settings.ports.store == StoreKind::Files {
+        return Err("with `ports.queue` = sqs a worker needs a store that it shares with `millrace serve`: set `ports.store` to s3".into());
+    }
+    Ok(())
 }
 
 fn read_password() -> Result<String, Failure> {

@@ -11,14 +11,15 @@ locals {
       threshold   = 0
       minutes     = 5
     }
-    oldest-message = {
-      description = "A message waits for more than ${var.oldest_message_minutes} minutes. Is a worker running, and are there enough?"
+    # Not the age of the oldest message: a worker keeps its message in flight for as long as the job runs, and that may be hours.
+    messages-wait = {
+      description = "Messages have been waiting for ${var.waiting_minutes} minutes. Is a worker running, and are there enough?"
       namespace   = "AWS/SQS"
-      metric      = "ApproximateAgeOfOldestMessage"
+      metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = aws_sqs_queue.jobs.name }
-      statistic   = "Maximum"
-      threshold   = var.oldest_message_minutes * 60
-      minutes     = 5
+      statistic   = "Minimum"
+      threshold   = 0
+      minutes     = var.waiting_minutes
     }
     events-undelivered = {
       description = "EventBridge could not deliver MediaConvert's events. Compare the queue's policy with queue.tf."

@@ -23,15 +23,8 @@ data "aws_iam_policy_document" "app" {
   statement {
     sid = "Listing"
     # Not narrowed to a prefix: without ListBucket on the bucket itself, S3 answers 403 instead of 404 for an object that is not there.
-    actions   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
+    actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.input.arn, aws_s3_bucket.output.arn]
-  }
-
-  statement {
-    sid = "CheckCors"
-    # For `millrace doctor`, which says what is wrong with it.
-    actions   = ["s3:GetBucketCORS"]
-    resources = [aws_s3_bucket.input.arn]
   }
 
   statement {
@@ -42,7 +35,6 @@ data "aws_iam_policy_document" "app" {
       "sqs:DeleteMessage",
       "sqs:ChangeMessageVisibility",
       "sqs:GetQueueAttributes",
-      "sqs:GetQueueUrl",
     ]
     resources = [aws_sqs_queue.jobs.arn]
   }
@@ -63,7 +55,7 @@ data "aws_iam_policy_document" "app" {
   statement {
     sid = "FindJobsAndProbe"
     # These name no resource that could be limited to. Probe reads with the caller's own rights to the object.
-    actions   = ["mediaconvert:ListJobs", "mediaconvert:SearchJobs", "mediaconvert:Probe"]
+    actions   = ["mediaconvert:ListJobs", "mediaconvert:Probe"]
     resources = ["*"]
   }
 
@@ -80,8 +72,8 @@ data "aws_iam_policy_document" "app" {
 
   statement {
     sid = "TakeDown"
-    # GetDistribution and the two below are for `millrace doctor`: is the key that we sign with one that CloudFront trusts?
-    actions   = ["cloudfront:CreateInvalidation", "cloudfront:GetInvalidation", "cloudfront:GetDistribution"]
+    # GetDistribution and those below are for `millrace doctor`: is the key that we sign with one that CloudFront trusts?
+    actions   = ["cloudfront:CreateInvalidation", "cloudfront:GetDistribution"]
     resources = [aws_cloudfront_distribution.media.arn]
   }
 

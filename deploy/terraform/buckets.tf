@@ -64,8 +64,8 @@ resource "aws_s3_bucket_cors_configuration" "input" {
   }
 }
 
-# The application gives up on an unfinished upload after 7 days and frees its parts. This is for what it could not: a day later, so that
-# the two never race for an upload that is about to be resumed.
+# The application gives up on an unfinished upload var.unfinished_days after its last part and frees its parts. This is for what it could not.
+# S3 counts from the beginning of an upload, and a slow one that is resumed day after day must not lose what it has: so much later.
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   for_each = local.buckets
 
@@ -75,7 +75,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     status = "Enabled"
     filter {}
     abort_incomplete_multipart_upload {
-      days_after_initiation = 8
+      days_after_initiation = var.unfinished_days + 90
     }
   }
 }

@@ -37,7 +37,8 @@ resource "aws_cloudfront_origin_access_control" "output" {
 resource "aws_cloudfront_cache_policy" "media" {
   name        = "${local.prefix}-media"
   comment     = "Immutable media: a year, by path alone"
-  min_ttl     = 1
+  # The application's own objects say `private`, since their URLs carry somebody's right; CloudFront keeps such ones for the minimum only.
+  min_ttl     = 365 * 24 * 3600
   default_ttl = 365 * 24 * 3600
   max_ttl     = 365 * 24 * 3600
 
@@ -56,7 +57,7 @@ resource "aws_cloudfront_cache_policy" "media" {
   }
 }
 
-# Playlists carry a viewer's own signatures: the application sends `no-store` and they are not kept. The managed policy "CachingDisabled"
+# Playlists carry a viewer's own signatures: the application sends `private` and they are not kept. The managed policy "CachingDisabled"
 # would do so too, but with it CloudFront does not pass Accept-Encoding on, and a long playlist shrinks a hundredfold by gzip.
 resource "aws_cloudfront_cache_policy" "playlists" {
   name        = "${local.prefix}-playlists"
@@ -81,17 +82,10 @@ resource "aws_cloudfront_cache_policy" "playlists" {
 }
 
 # Players run on pages of any origin; the signature is what protects, so `*` gives nothing away, and without credentials it may be `*`.
-locals {
-  header_policies = {
-    media     = "public, max-age=31536000, immutable"
-    playlists = null
-  }
-}
-
+# No Cache-Control here: it would stand on errors as well, and browsers would keep a segment that was refused once. What the application
+# publishes has its own; MediaConvert's objects have none, and browsers go by their age.
 resource "aws_cloudfront_response_headers_policy" "this" {
-  for_each = local.header_policies
-
-  name    = "${local.prefix}-${each.key}"
+  name    = "${local.prefix}-players"
   comment = "What players on other sites need"
 
   cors_config {
@@ -127,15 +121,6 @@ resource "aws_cloudfront_response_headers_policy" "this" {
       header   = "Cross-Origin-Resource-Policy"
       value    = "cross-origin"
       override = true
-    }
-    # MediaConvert stores its objects without a Cache-Control. A generation is never overwritten, so browsers may keep it for good.
-    dynamic "items" {
-      for_each = each.value == null ? [] : [each.value]
-      content {
-        header   = "Cache-Control"
-        value    = items.value
-        override = true
-      }
     }
   }
 }
@@ -178,7 +163,7 @@ resource "aws_cloudfront_distribution" "media" {
     allowed_methods            = ["GET", "HEAD", "OPTIONS"]
     cached_methods             = ["GET", "HEAD"]
     cache_policy_id            = aws_cloudfront_cache_policy.media.id
-    response_headers_policy_id = aws_cloudfront_response_headers_policy.this["media"].id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.this.id
     trusted_key_groups         = [aws_cloudfront_key_group.signing.id]
   }
 
@@ -190,7 +175,7 @@ resource "aws_cloudfront_distribution" "media" {
     cached_methods             = ["GET", "HEAD"]
     compress                   = true
     cache_policy_id            = aws_cloudfront_cache_policy.playlists.id
-    response_headers_policy_id = aws_cloudfront_response_headers_policy.this["playlists"].id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.this.id
     trusted_key_groups         = [aws_cloudfront_key_group.signing.id]
   }
 

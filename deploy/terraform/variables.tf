@@ -27,12 +27,23 @@ variable "region" {
 }
 
 variable "app_origins" {
-  description = "Where the dashboard is, as browsers name it: https://video.example.com. Uploads to S3 are allowed from there only."
+  description = "Where the dashboard is, as browsers name it: https://video.example.com. Uploads to S3 are allowed from there only. The first one becomes MILLRACE_PUBLIC_URL."
   type        = list(string)
 
   validation {
     condition     = length(var.app_origins) > 0 && alltrue([for origin in var.app_origins : can(regex("^https?://[^/]+$", origin))])
     error_message = "Give at least one origin, with its scheme and without a path: https://video.example.com"
+  }
+}
+
+variable "unfinished_days" {
+  description = "Days until the application gives up an upload that nobody goes on with."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.unfinished_days >= 1 && floor(var.unfinished_days) == var.unfinished_days
+    error_message = "Use a whole number of days, at least 1."
   }
 }
 
@@ -100,8 +111,8 @@ variable "alarm_topic_arns" {
   default     = []
 }
 
-variable "oldest_message_minutes" {
-  description = "The oldest message may wait this long before an alarm: nobody works, or all are busy for long."
+variable "waiting_minutes" {
+  description = "Messages may wait without a break for this long before an alarm: nobody works, or all are busy for long."
   type        = number
   default     = 15
 }

@@ -41,6 +41,15 @@ pub fn retry_delay_ms(attempt: i32) -> i64 {
     (500 * 4_i64.pow(exponent)).min(300_000)
 }
 
+/// How long a job waits for something that does not answer, in milliseconds, before that counts as its failure.
+pub const PATIENCE_MS: i64 = 24 * 3_600_000;
+
+/// Wait before a try that something else is to blame for is made again, in milliseconds: a share of the job's age, so that a moment's fault
+/// costs a moment and a day's fault few tries.
+pub fn passing_delay_ms(age_ms: i64) -> i64 {
+    (age_ms / 8).clamp(2_000, 300_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +59,6 @@ mod tests {
         assert_eq!([1, 2, 3].map(retry_delay_ms), [2_000, 8_000, 32_000]);
         assert_eq!(retry_delay_ms(i32::MAX), 300_000);
         assert_eq!(retry_delay_ms(-3), 2_000);
+        assert_eq!([0, 80_000, PATIENCE_MS, -5].map(passing_delay_ms), [2_000, 10_000, 300_000, 2_000]);
     }
 }

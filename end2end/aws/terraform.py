@@ -60,6 +60,10 @@ def _override(places: Places) -> dict[str, Any]:
 def _run(folder: Path, *arguments: str) -> str:
     """Runs Terraform quietly; what it says is shown if it fails."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    # A mirror may be named there; a file that is missing would only make Terraform warn.
+    configuration = os.environ.get("TF_CLI_CONFIG_FILE", "")
+    if Path(configuration).is_file():
+        environment["TF_CLI_CONFIG_FILE"] = configuration
     environment["CHECKPOINT_DISABLE"] = "1"
     command = ["terraform", arguments[0], "-no-color", *arguments[1:]]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -29,6 +29,9 @@ pub enum Error {
     /// The session store.
     #[error("session: {0}")]
     Session(#[from] tower_sessions::session::Error),
+    /// An encode that is not fit to be published.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// A stored value that cannot be read back, or another broken promise of our own.
     #[error("{0}")]
     Broken(String),
@@ -37,7 +40,24 @@ pub enum Error {
 /// The services' result.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// What is wrong with an encode.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the encode is not fit to be published: {0}")]
+pub struct Unfit(pub String);
+
 impl Error {
+    /// Whether something that is needed does not answer just now: no fault of whoever asked, and worth waiting for.
+    pub const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Database(_)
+                | Self::Queue(_)
+                | Self::Cdn(_)
+                | Self::Store(BlobError::Unavailable(_) | BlobError::Full)
+                | Self::Transcode(TranscodeError::Passing(_))
+        )
+    }
+
     /// A stored value that cannot be read back.
     pub fn broken(what: impl Into<String>) -> Self {
         Self::Broken(what.into())

@@ -69,11 +69,17 @@ pub(super) async fn check(settings: &Settings) -> Vec<Check> {
         // It gives back what it was at work on.
         let _ = working.await;
     }
-    let gone = users::Entity::delete_by_id(user.0).exec(&database).await;
-    trial.checks.push(match (removed, gone) {
-        (Ok(()), Ok(_)) => Check::good("removal", "the clip, what was made of it, and the test account are gone"),
-        (Err((detail, advice)), _) => Check::bad("removal", detail, advice),
-        (_, Err(error)) => Check::bad("removal", format!("the account {email} stays: {error}"), "Look at the database."),
+    // The account goes last: its rows say what is still to be removed.
+    let outcome = match removed {
+        Ok(()) => users::Entity::delete_by_id(user.0)
+            .exec(&database)
+            .await
+            .map_err(|error| (error.to_string(), "Look at the database.".to_owned())),
+        Err((detail, advice)) => Err((detail, advice)),
+    };
+    trial.checks.push(match outcome {
+        Ok(_) => Check::good("removal", "the clip, what was made of it, and the test account are gone"),
+        Err((detail, advice)) => Check::bad("removal", format!("{detail}; the account {email} stays"), advice),
     });
     trial.checks
 }

@@ -96,10 +96,15 @@ impl CloudFrontCdn {
             return query.clone();
         }
         let query = self.sign_policy(&entry.1, expires_at);
-        signed.insert(entry, query.clone());
-        while signed.len() > REMEMBERED {
-            signed.pop_first();
+        if signed.len() >= REMEMBERED {
+            // What has expired first; where nothing has, all of it: signing anew costs browsers a cached copy, and never what is shown.
+            let expired = (now_seconds(), String::new());
+            *signed = signed.split_off(&expired);
+            if signed.len() >= REMEMBERED {
+                signed.clear();
+            }
         }
+        signed.insert(entry, query.clone());
         query
     }
 

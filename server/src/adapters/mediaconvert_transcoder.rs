@@ -23,7 +23,7 @@ use std::{
 
 use aws_config::SdkConfig;
 use aws_sdk_mediaconvert::Client;
-use domain::{ladder, source::SourceFacts, storage_key::StorageKey};
+use domain::{ids::GenerationId, ladder, source::SourceFacts, storage_key::StorageKey};
 
 use self::{calls::Desk, encode::Encode};
 use crate::ports::{
@@ -140,6 +140,10 @@ impl Transcoder for MediaConvertTranscoder {
     async fn cancel(&self, id: &TranscodeId) -> Result<(), TranscodeError> {
         self.encodes().remove(&id.0);
         self.desk.cancel(&id.0).await
+    }
+
+    async fn cancel_generation(&self, generation: GenerationId) -> Result<(), TranscodeError> {
+        self.desk.cancel_generation(generation).await
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
     if !database.is_empty() && !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| database.starts_with(scheme)) {
         return Err(fail("database.url", "must be empty or start with sqlite: or postgres://".into()));
     }
-    check_ports(&text)?;
+    check_ports(table, &text)?;
     for (name, least, most) in [
         ("database.max_connections", 2, 1_000),
         ("session.days", 1, 3_650),
@@ -67,8 +67,11 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// What 10,000 parts of a body of unknown length hold (see the S3 store), and a little less: 8 TB.
+const LARGEST_ON_S3: i64 = 8_000_000_000_000;
+
 /// Checks that what the chosen adapters need is there, and that they go together.
-fn check_ports<'a>(text: &impl Fn(&str) -> &'a str) -> Result<(), ConfigError> {
+fn check_ports<'a>(table: &Table, text: &impl Fn(&str) -> &'a str) -> Result<(), ConfigError> {
     let fail = |name: &str, message: String| Err(ConfigError::Value { name: name.into(), origin: "see the settings".into(), message });
     let chosen = |port: &str, adapter: &str| text(port) == adapter;
     let wants_s3 = [("ports.transcoder", "mediaconvert"), ("ports.cdn", "cloudfront")];
@@ -95,6 +98,10 @@ fn check_ports<'a>(text: &impl Fn(&str) -> &'a str) -> Result<(), ConfigError> {
         if !text(name).is_empty() && !text(name).starts_with("http://") && !text(name).starts_with("https://") {
             return fail(name, format!("must start with http:// or https://, not `{}`", text(name)));
         }
+    }
+    let largest = lookup(table, "upload.max_size_bytes").and_then(Value::as_integer).unwrap_or_default();
+    if chosen("ports.store", "s3") && largest > LARGEST_ON_S3 {
+        return fail("upload.max_size_bytes", format!("must be at most {LARGEST_ON_S3} where `ports.store` is s3, not {largest}"));
     }
     let key = text("signing.key");
     if !key.is_empty() && (key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit())) {

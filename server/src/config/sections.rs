@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 /// Who may sign up.
@@ -233,6 +233,14 @@ pub struct DatabaseSettings {
     pub acquire_timeout_seconds: u64,
     /// Seconds that a statement may take on PostgreSQL; 0 for no limit of ours.
     pub statement_timeout_seconds: u64,
+}
+
+impl DatabaseSettings {
+    /// Whether it is a file that one machine has.
+    pub fn is_sqlite(&self) -> bool {
+        let url = self.url.expose_secret();
+        url.is_empty() || url.starts_with("sqlite:")
+    }
 }
 
 /// Sessions.

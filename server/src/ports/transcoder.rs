@@ -29,6 +29,9 @@ pub enum TranscodeError {
     /// The machinery is to blame: a new try may help.
     #[error("transcoding failed: {0}")]
     Engine(String),
+    /// Something that is needed does not answer just now. What runs elsewhere goes on; asking again later helps.
+    #[error("transcoding has to wait: {0}")]
+    Passing(String),
 }
 
 /// One encode of one source.
@@ -149,4 +152,10 @@ pub trait Transcoder: Debug + Send + Sync {
     /// # Errors
     /// It may still run; trying again may help.
     async fn cancel(&self, id: &TranscodeId) -> Result<(), TranscodeError>;
+
+    /// The same for whatever encode was started for a generation, where nobody came to note its name.
+    async fn cancel_generation(&self, generation: GenerationId) -> Result<(), TranscodeError> {
+        let _ = generation;
+        Ok(())
+    }
 }

@@ -3,7 +3,7 @@
 
 use domain::{
     ids::{GenerationId, JobId, VideoId},
-    job::{JobState, LEASE_MS, retry_delay_ms},
+    job::{JobState, LEASE_MS, passing_delay_ms, retry_delay_ms},
 };
 use sea_orm::{
     ActiveValue::Set,
@@ -30,6 +30,8 @@ pub struct Lease {
     pub attempt: i32,
     /// The fencing number.
     pub fence: i64,
+    /// When the job was made, in milliseconds of the Unix epoch.
+    pub created_at_ms: i64,
     /// The generation that an earlier try, which did not end, wrote to.
     pub leftover: Option<GenerationId>,
     /// The encode that it waited for, where that outlives a process.
@@ -91,10 +93,11 @@ impl Jobs {
     pub async fn claim(&self) -> Result<Option<Lease>> {
         loop {
             let now = now_ms();
-            // Two questions, so that each finds its answer in an index.
-            let waiting = due_query(now).one(&self.db).await?;
-            let next = match waiting {
-                None => silent_query(now).one(&self.db).await?,
+            // Two questions, so that each finds its answer in an index. First those that somebody had begun: they have waited longest, and a
+            // queue that never empties must not keep them waiting.
+            let begun = silent_query(now).one(&self.db).await?;
+            let next = match begun {
+                None => due_query(now).one(&self.db).await?,
                 found => found,
             };
             let Some(row) = next else { return Ok(None) };
@@ -137,6 +140,7 @@ impl Jobs {
             video: VideoId(row.video_id),
             attempt: row.attempt + 1,
             fence: row.fence + 1,
+            created_at_ms: row.created_at_ms,
             leftover: row.generation_id.map(GenerationId),
             encode: row.encode_id.map(TranscodeId),
         }))
@@ -241,15 +245,25 @@ pub async fn hold(db: &impl ConnectionTrait, lease: &Lease, changes: &[(jobs::Co
 
 /// What a job's row says after a try that failed for a passing reason.
 pub fn retry_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 6] {
-    let ([state, moment, error], [generation, encode, report]) = (go_on_later(lease, error), nothing_left());
-    [state, moment, error, generation, encode, report]
-}
-
-/// The same where the next try goes on with what this one has begun.
-pub fn go_on_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 3] {
+    let [generation, encode, report] = nothing_left();
     [
         (jobs::Column::State, Expr::value(JobState::Queued.as_str())),
         (jobs::Column::RunAfterMs, Expr::value(now_ms() + retry_delay_ms(lease.attempt))),
+        (jobs::Column::LastError, Expr::value(storable(error))),
+        generation,
+        encode,
+        report,
+    ]
+}
+
+/// What a job's row says when something else did not answer: it waits, the try is not counted, and the next one goes on with what this one
+/// has begun, if the caller keeps it.
+pub fn wait(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 4] {
+    let moment = now_ms() + passing_delay_ms(now_ms() - lease.created_at_ms);
+    [
+        (jobs::Column::State, Expr::value(JobState::Queued.as_str())),
+        (jobs::Column::Attempt, Expr::value(lease.attempt - 1)),
+        (jobs::Column::RunAfterMs, Expr::value(moment)),
         (jobs::Column::LastError, Expr::value(storable(error))),
     ]
 }

@@ -18,7 +18,7 @@ use crate::{
         begin_write,
         entity::{renditions, videos},
     },
-    error::{Error, Result},
+    error::{Error, Result, Unfit},
     ports::{blob_store::BlobStore, transcoder::POSTER_FILE},
     services::{
         jobs::{Held, Lease, hold, over},
@@ -38,11 +38,6 @@ pub struct Publishing {
     db: DatabaseConnection,
     store: Arc<dyn BlobStore>,
 }
-
-/// What is wrong with an encode.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the encode is not fit to be published: {0}")]
-pub struct Unfit(String);
 
 impl Publishing {
     /// Publishes what is in `store`.

@@ -1,7 +1,7 @@
 //! Deletes objects that nothing refers to any more. What to delete is written in the transaction that lets go of it, so that neither
 //! a crash nor a failing store leaves anything behind.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     ids::{GenerationId, UploadId},
@@ -25,7 +25,9 @@ use crate::{
 };
 
 /// How long an engine elsewhere may go on writing after it was told to stop.
-pub const ENCODES_STOP_WITHIN_MS: i64 = 120_000;
+const ENCODES_STOP_WITHIN_MS: i64 = 120_000;
+/// How long somebody waits for what is deleted at once.
+const SOON: Duration = Duration::from_secs(2);
 /// Wait after a store refused to delete.
 const RETRY_MS: i64 = 60_000;
 
@@ -36,8 +38,8 @@ pub enum Removal {
     Generation(GenerationId),
     /// Everything stored under a generation that was published: caches are told as well.
     Published(GenerationId),
-    /// An encode that runs elsewhere, and what it has written under its generation.
-    Encode(GenerationId, TranscodeId),
+    /// What was made, or is still being made, under a generation that nobody was given; the encode's name where it was noted.
+    Encode(GenerationId, Option<TranscodeId>),
     /// A source.
     Source(UploadId),
     /// An unfinished multipart upload.
@@ -58,15 +60,38 @@ impl Removal {
     /// # Errors
     /// The database fails.
     pub async fn note_for(&self, db: &impl ConnectionTrait, run_after_ms: i64) -> Result<()> {
+        self.note_as(Uuid::now_v7(), db, run_after_ms).await
+    }
+
+    /// Notes that a source is to go at a moment in milliseconds of the Unix epoch, unless [`Removal::keep_source`] says otherwise before.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn unless_kept(db: &impl ConnectionTrait, upload: UploadId, run_after_ms: i64) -> Result<()> {
+        Self::Source(upload).note_as(upload.0, db, run_after_ms).await
+    }
+
+    /// Takes back what [`Removal::unless_kept`] has noted; part of the caller's transaction.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn keep_source(db: &impl ConnectionTrait, upload: UploadId) -> Result<()> {
+        removals::Entity::delete_by_id(upload.0).exec(db).await?;
+        Ok(())
+    }
+
+    async fn note_as(&self, id: Uuid, db: &impl ConnectionTrait, run_after_ms: i64) -> Result<()> {
         let (kind, target, multipart) = match self {
             Self::Generation(generation) => ("generation", generation.0, String::new()),
             Self::Published(generation) => ("published", generation.0, String::new()),
-            Self::Encode(generation, encode) => ("encode", generation.0, encode.0.clone()),
+            Self::Encode(generation, encode) => {
+                ("encode", generation.0, encode.as_ref().map(|encode| encode.0.clone()).unwrap_or_default())
+            }
             Self::Source(upload) => ("source", upload.0, String::new()),
             Self::Multipart(upload, id) => ("multipart", upload.0, id.0.clone()),
         };
         let row = removals::ActiveModel {
-            id: Set(Uuid::now_v7()),
+            id: Set(id),
             kind: Set(kind.to_owned()),
             target: Set(target),
             multipart_id: Set(multipart),
@@ -80,7 +105,10 @@ impl Removal {
         match row.kind.as_str() {
             "generation" => Ok(Self::Generation(GenerationId(row.target))),
             "published" => Ok(Self::Published(GenerationId(row.target))),
-            "encode" => Ok(Self::Encode(GenerationId(row.target), TranscodeId(row.multipart_id.clone()))),
+            "encode" => {
+                let encode = Some(row.multipart_id.clone()).filter(|name| !name.is_empty()).map(TranscodeId);
+                Ok(Self::Encode(GenerationId(row.target), encode))
+            }
             "source" => Ok(Self::Source(UploadId(row.target))),
             "multipart" => Ok(Self::Multipart(UploadId(row.target), MultipartId(row.multipart_id.clone()))),
             other => Err(Error::broken(format!("a removal of the unknown kind {other}"))),
@@ -106,6 +134,18 @@ impl Removals {
     /// Removals noted in `db`, from `store`, from the encodes of `transcoder` and from the caches of `cdn`.
     pub fn new(db: DatabaseConnection, store: Arc<dyn BlobStore>, transcoder: Arc<dyn Transcoder>, cdn: Arc<dyn Cdn>) -> Self {
         Self { db, store, transcoder, cdn }
+    }
+
+    /// Begins to delete what is noted and due, and waits a moment for it: whoever deletes something small sees it gone, and nobody waits for
+    /// what others left to delete. What is not done then goes on by itself.
+    pub async fn work_off_soon(&self) {
+        let removals = self.clone();
+        let work = tokio::spawn(async move {
+            if let Err(error) = removals.work_off().await {
+                tracing::warn!(%error, "cannot delete objects yet; a worker tries again later");
+            }
+        });
+        let _ = tokio::time::timeout(SOON, work).await;
     }
 
     /// Deletes all that is noted and due. A removal that fails is tried again later; deleting twice is harmless.
@@ -144,7 +184,14 @@ impl Removals {
                 self.cdn.withdraw(*generation).await?;
             }
             Removal::Encode(generation, encode) => {
-                self.transcoder.cancel(encode).await?;
+                match encode {
+                    Some(encode) => self.transcoder.cancel(encode).await?,
+                    None => self.transcoder.cancel_generation(*generation).await?,
+                }
+                if self.transcoder.outlives_process() {
+                    // What it writes between being told to stop and stopping.
+                    Removal::Generation(*generation).note_for(&self.db, now_ms() + ENCODES_STOP_WITHIN_MS).await?;
+                }
                 self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?;
             }
             Removal::Source(upload) => self.store.delete(&StorageKey::Source { upload: *upload }).await?,

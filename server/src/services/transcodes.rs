@@ -1,7 +1,13 @@
 //! Takes one leased job from source to published renditions: look at the source, plan the ladder, encode, check, publish. Every
 //! write is made under the lease; an attempt that does not end well leaves nothing in the store.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use domain::{
     ids::{GenerationId, UploadId, UserId},
@@ -27,7 +33,7 @@ use crate::{
     error::{Error, Result},
     ports::{
         blob_store::BlobStore,
-        transcoder::{TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
+        transcoder::{TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
     },
     services::{
         changes::{Change, Changes},
@@ -82,6 +88,10 @@ struct Attempt<'a> {
     generation: GenerationId,
     /// Whether the generation is an earlier try's, whose encode may still run elsewhere.
     adopted: bool,
+    /// Set once an encode may have been started.
+    started: AtomicBool,
+    /// The encode's name, once it is known.
+    encode: OnceLock<TranscodeId>,
 }
 
 impl Transcodes {
@@ -106,7 +116,10 @@ impl Transcodes {
         let Some((user, upload)) = self.owner_and_upload(lease).await? else { return Ok(()) };
         let leftover = lease.leftover.filter(|_| self.transcoder.outlives_process());
         let generation = leftover.unwrap_or_else(|| GenerationId(Uuid::now_v7()));
-        let attempt = Attempt { lease, user, source: StorageKey::Source { upload }, generation, adopted: leftover.is_some() };
+        let adopted = leftover.is_some();
+        let encode = lease.encode.clone().filter(|_| adopted).map_or_else(OnceLock::new, OnceLock::from);
+        let source = StorageKey::Source { upload };
+        let attempt = Attempt { lease, user, source, generation, adopted, started: AtomicBool::new(adopted), encode };
         let outcome = self.attempt(&attempt, &mut shutdown).await;
         let outcome = match outcome {
             Ok(()) => {
@@ -122,7 +135,8 @@ impl Transcodes {
         };
         self.tell(&attempt);
         outcome?;
-        self.removals.work_off().await
+        self.removals.work_off_soon().await;
+        Ok(())
     }
 
     async fn owner_and_upload(&self, lease: &Lease) -> Result<Option<(UserId, UploadId)>> {
@@ -133,10 +147,8 @@ impl Transcodes {
     async fn attempt(&self, attempt: &Attempt<'_>, shutdown: &mut watch::Receiver<bool>) -> std::result::Result<(), Stop> {
         if attempt.lease.attempt > MAX_ATTEMPTS {
             // Tries that end with their worker's death note nothing; here they are counted, and what the last one left goes.
-            match (attempt.lease.leftover, &attempt.lease.encode) {
-                (Some(leftover), Some(encode)) => Removal::Encode(leftover, encode.clone()).note(&self.db).await?,
-                (Some(leftover), None) => Removal::Generation(leftover).note(&self.db).await?,
-                (None, _) => {}
+            if let Some(leftover) = attempt.lease.leftover.filter(|_| !attempt.adopted) {
+                Removal::Generation(leftover).note(&self.db).await?;
             }
             return Err(Error::broken("every try ended with the worker that made it").into());
         }
@@ -163,7 +175,7 @@ impl Transcodes {
         let (made, poster) = watched?;
         self.step(attempt, Stage::Publishing, &[]).await?;
         let checked = self.holding(attempt, shutdown, self.publishing.check(attempt.generation, &facts, &made)).await?;
-        checked.map_err(|unfit| TranscodeError::Engine(unfit.to_string()))?;
+        checked.map_err(Error::from)?;
         match self.publishing.publish(attempt.lease, attempt.generation, &made, poster).await? {
             Held::Yes => Ok(()),
             Held::Lost => Err(Stop::Lost),
@@ -184,9 +196,11 @@ impl Transcodes {
                 {
                     return Ok(encode);
                 }
+                attempt.started.store(true, Ordering::Relaxed);
                 Ok(self.transcoder.start(request).await?)
             })
             .await?;
+        let encode = attempt.encode.get_or_init(|| encode).clone();
         if self.transcoder.outlives_process() {
             let name = [(job_rows::Column::EncodeId, Expr::value(encode.0.clone()))];
             if hold(&self.db, attempt.lease, &name).await? == Held::Lost {
@@ -197,21 +211,21 @@ impl Transcodes {
         Ok(encode)
     }
 
-    /// Stops an encode that this attempt does not wait for any more, unless somebody else may.
+    /// Stops an encode that this attempt does not wait for any more. One that runs elsewhere is stopped by way of a note, which survives a service
+    /// that does not answer ([`Transcodes::let_go`]); but for a twin of the one that somebody else waits for, whose objects must stay.
     async fn stop(&self, attempt: &Attempt<'_>, encode: &TranscodeId, why: &Stop) {
-        let left_running = match why {
-            Stop::ShuttingDown => self.transcoder.outlives_process(),
-            Stop::Lost => self.transcoder.outlives_process() && !self.gone(attempt).await,
-            Stop::Failed(error) => self.goes_on(attempt, error),
-        };
-        if !left_running && let Err(error) = self.transcoder.cancel(encode).await {
+        let at_once = !self.transcoder.outlives_process() || (matches!(why, Stop::Lost) && self.is_a_twin(attempt, encode).await);
+        if at_once && let Err(error) = self.transcoder.cancel(encode).await {
             tracing::warn!(%error, job_id = %attempt.lease.job, encode_id = encode.0, "an encode that nobody waits for could not be stopped");
         }
     }
 
-    /// Whether the job went with its video. A database that does not answer says no.
-    async fn gone(&self, attempt: &Attempt<'_>) -> bool {
-        matches!(job_rows::Entity::find_by_id(attempt.lease.job.0).one(&self.db).await, Ok(None))
+    /// Whether somebody else goes on with this generation by another encode. A database that does not answer says no.
+    async fn is_a_twin(&self, attempt: &Attempt<'_>, encode: &TranscodeId) -> bool {
+        let job = job_rows::Entity::find_by_id(attempt.lease.job.0).one(&self.db).await.ok().flatten();
+        job.is_some_and(|job| {
+            job.generation_id == Some(attempt.generation.0) && job.encode_id.is_some_and(|waited_for| waited_for != encode.0)
+        })
     }
 
     /// Notes where this attempt is going to write, and lets go of what an attempt that died left behind. Gives the source's facts, where they

@@ -41,6 +41,8 @@ use self::rows::{insert_upload, insert_video};
 /// How often, and how long apart, the row of a request that came twice at once is looked for.
 const TWIN_LOOKS: u32 = 10;
 const TWIN_PAUSE: Duration = Duration::from_millis(50);
+/// How long a body that comes in one request may take to arrive and to become a video.
+const ADOPTED_WITHIN_MS: i64 = 48 * 3_600_000;
 /// How often a store that takes parts by itself is asked how many it has.
 const LIST_PARTS_EVERY_MS: i64 = 2_000;
 
@@ -199,7 +201,9 @@ impl Uploads {
         }
         let (key, multipart) = (StorageKey::Source { upload }, MultipartId(row.multipart_id));
         let receipt = self.store.put_part(&key, &multipart, plan, number, crc32c, body).await?;
-        if !row.complete {
+        // A store elsewhere is asked for what it has, but not at each of thousands of parts.
+        let asked = self.store.presigner().is_none() || now_ms() - row.updated_at_ms >= LIST_PARTS_EVERY_MS;
+        if !row.complete && asked {
             let received = self.store.list_parts(&key, &multipart).await?.len() as u64;
             self.note_progress(user, VideoId(row.video_id), upload, received * 100 / u64::from(plan.part_count().max(1))).await?;
         }
@@ -292,6 +296,8 @@ impl Uploads {
     pub async fn receive(&self, body: ByteStream) -> Result<Received> {
         let upload = UploadId(Uuid::now_v7());
         let key = StorageKey::Source { upload };
+        // Whatever happens to this request from now on, nothing is left in the store that no row names.
+        Removal::unless_kept(&self.db, upload, now_ms() + ADOPTED_WITHIN_MS).await?;
         let size = match self.store.put_stream(&key, body, self.limits.max_size).await {
             Err(BlobError::SizeMismatch) => {
                 return Err(Problem::new(
@@ -320,6 +326,7 @@ impl Uploads {
         let transaction = begin_write(&self.db).await?;
         insert_video(&transaction, user, video, &title, file_name, received.size, Stage::Queued, Some(url)).await?;
         insert_upload(&transaction, user, video, received.upload, "", PartPlan::for_size(received.size), true).await?;
+        Removal::keep_source(&transaction, received.upload).await?;
         let job = jobs::enqueue(&transaction, video).await?;
         transaction.commit().await?;
         self.wake(user, WakeUp { job, video }).await;
@@ -331,7 +338,8 @@ impl Uploads {
     /// # Errors
     /// The store fails.
     pub async fn discard(&self, received: Received) -> Result<()> {
-        Ok(self.store.delete(&StorageKey::Source { upload: received.upload }).await?)
+        self.store.delete(&StorageKey::Source { upload: received.upload }).await?;
+        Removal::keep_source(&self.db, received.upload).await
     }
 
     /// Gives up an upload: the video goes from the library, its bytes from the store.

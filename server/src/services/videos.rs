@@ -165,7 +165,8 @@ impl Videos {
         videos::Entity::delete_by_id(video.0).exec(&transaction).await?;
         transaction.commit().await?;
         self.changes.tell(Change::Deleted { user, video });
-        self.removals.work_off().await
+        self.removals.work_off_soon().await;
+        Ok(())
     }
 
     /// Processes a failed video anew.

@@ -169,7 +169,7 @@ async fn aws_a_job_that_ends_in_error_says_whose_fault_it_is() {
         assert!(failed.to_string().contains("as ordered"), "{failed}");
         let found = match failed {
             TranscodeError::Source { code, .. } => Some(code),
-            TranscodeError::Engine(_) => None,
+            TranscodeError::Engine(_) | TranscodeError::Passing(_) => None,
         };
         assert_eq!(found, expected, "{code}");
         subject.clean_up(&request).await;

@@ -87,7 +87,8 @@ impl MediaConvertProbe<'_> {
 
     async fn jobs(&self, client: &Client) -> Check {
         let name = "MediaConvert's jobs";
-        match client.list_jobs().queue(self.queue_arn).max_results(1).send().await {
+        let queue = self.queue_arn.rsplit('/').next().unwrap_or_default();
+        match client.list_jobs().queue(queue).max_results(1).send().await {
             Ok(_) => Check::good(name, "they can be listed"),
             Err(error) => refused(name, &ServiceError::new("ListJobs", error)),
         }

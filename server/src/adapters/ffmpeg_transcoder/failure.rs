@@ -89,7 +89,7 @@ mod tests {
         let finished = Finished { status: ExitStatus::from_raw(raw_status), stderr: stderr.to_owned() };
         match of_program("ffmpeg", &finished) {
             TranscodeError::Source { code, .. } => Some(code),
-            TranscodeError::Engine(_) => None,
+            TranscodeError::Engine(_) | TranscodeError::Passing(_) => None,
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) enum Look {
     Over(End),
     /// The service did not answer this time.
     NoAnswer,
+    /// The service did not want to tell.
+    Refused(TranscodeError),
 }
 
 impl Desk {
@@ -110,7 +112,12 @@ impl Desk {
                 tracing::warn!(%error, encode_id = id, "MediaConvert did not say how a job is; asking again later");
                 return Look::NoAnswer;
             }
-            Err(error) => return Look::Over(End::Failed(failure::call("MediaConvert did not say how a job is", &error))),
+            Err(error) => {
+                let gone = error.code() == Some("NotFoundException");
+                let error = failure::call("MediaConvert did not say how a job is", &error);
+                // Rights that are missing for a while say nothing about the job.
+                return if gone { Look::Over(End::Failed(error)) } else { Look::Refused(error) };
+            }
         };
         let Some(job) = answer.job() else { return Look::NoAnswer };
         match job.status() {
@@ -130,6 +137,14 @@ impl Desk {
             Ok(_) => Ok(()),
             Err(error) if matches!(error.code(), Some("NotFoundException" | "ConflictException" | "BadRequestException")) => Ok(()),
             Err(error) => Err(failure::call("the job could not be canceled", &error)),
+        }
+    }
+
+    /// Stops the job of a generation, if there is one.
+    pub(super) async fn cancel_generation(&self, generation: GenerationId) -> Result<(), TranscodeError> {
+        match self.find(generation).await? {
+            Some(id) => self.cancel(&id).await,
+            None => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 
 use super::{
     encode::Made,
-    failure::engine,
+    failure::{engine, passing},
     job::BASE,
     playlists::{self, Announced},
     poster,
@@ -30,7 +30,7 @@ const LARGEST_INIT: u64 = 1024 * 1024;
 /// Reads what a finished job left below its generation, and puts the poster where posters are.
 pub(super) async fn collect(store: &dyn BlobStore, request: &TranscodeRequest) -> Result<Made, TranscodeError> {
     let generation = request.generation;
-    let stored = store.list_generation(generation).await.map_err(|error| engine("what was made cannot be listed", error))?;
+    let stored = store.list_generation(generation).await.map_err(|error| passing("what was made cannot be listed", error))?;
     let file = format!("{BASE}.m3u8");
     let text = read(store, generation, &stored, &file, LONGEST_PLAYLIST).await?;
     let announced = playlists::multivariant(&file, &text, &request.facts, &request.ladder)?;
@@ -70,7 +70,8 @@ async fn read(
         Some(size) if *size > most => return Err(missing("is too large to be what it should be")),
         Some(_) => {}
     }
-    let unreadable = |error: &dyn std::fmt::Display| engine(&format!("{file} cannot be read"), error);
+    // It is there: the job has been paid for, and reading it again later is all it takes.
+    let unreadable = |error: &dyn std::fmt::Display| passing(&format!("{file} cannot be read"), error);
     let mut read = store.get(&key, None).await.map_err(|error| unreadable(&error))?;
     let mut bytes = BytesMut::new();
     while let Some(piece) = read.body.try_next().await.map_err(|error| unreadable(&error))? {

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::ports::transcoder::{EncodeNews, EncodeReport, TranscodeError, TranscodeRequest};
 
+/// Looks in a row that may be refused: ten minutes at the usual pace. Somebody may be mending the rights meanwhile.
+const MOST_REFUSALS: u32 = 40;
+
 /// What came out of an encode.
 #[derive(Debug)]
 pub(super) struct Made {
@@ -45,6 +48,8 @@ pub(super) struct Encode {
     newest_report_ms: i64,
     next_look: Instant,
     looking: Option<JoinHandle<Look>>,
+    /// Looks in a row that were refused.
+    refusals: u32,
     end: Option<End>,
     collecting: Option<JoinHandle<Result<Made, TranscodeError>>>,
 }
@@ -65,6 +70,7 @@ impl Encode {
             newest_report_ms: i64::MIN,
             next_look: Instant::now(),
             looking: None,
+            refusals: 0,
             end: None,
             collecting: None,
         }
@@ -106,7 +112,17 @@ impl Encode {
             self.looking = None;
             self.next_look = Instant::now() + desk.options.poll_every;
             match look {
-                Ok(Look::Running(percent)) => self.percent = self.percent.max(percent.unwrap_or(0)),
+                Ok(Look::Running(percent)) => {
+                    self.refusals = 0;
+                    self.percent = self.percent.max(percent.unwrap_or(0));
+                }
+                Ok(Look::Refused(error)) => {
+                    tracing::warn!(%error, encode_id = id, refusals = self.refusals, "MediaConvert did not want to say how a job is");
+                    self.refusals += 1;
+                    if self.refusals >= MOST_REFUSALS {
+                        self.end.get_or_insert(End::Failed(error));
+                    }
+                }
                 Ok(Look::Over(end)) => {
                     self.end.get_or_insert(end);
                 }

@@ -20,11 +20,17 @@ pub(super) fn call<E>(what: &str, error: &SdkError<E>) -> TranscodeError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
-    match (error.code(), error.message()) {
-        (Some(code), Some(message)) => engine(what, format_args!("{code}: {message}")),
-        (Some(code), None) => engine(what, code),
-        (None, _) => engine(what, DisplayErrorContext(error)),
-    }
+    let said = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => DisplayErrorContext(error).to_string(),
+    };
+    if is_passing(error) { passing(what, said) } else { engine(what, said) }
+}
+
+/// Something does not answer just now.
+pub(super) fn passing(what: &str, error: impl std::fmt::Display) -> TranscodeError {
+    TranscodeError::Passing(format!("{what}: {error}"))
 }
 
 /// The HTTP status that the service answered with.
@@ -101,7 +107,7 @@ mod tests {
                 assert!(detail.contains(message), "the service's words are kept: {detail}");
                 Some(code)
             }
-            TranscodeError::Engine(detail) => {
+            TranscodeError::Engine(detail) | TranscodeError::Passing(detail) => {
                 assert!(detail.contains(code) && detail.contains(message), "{detail}");
                 None
             }

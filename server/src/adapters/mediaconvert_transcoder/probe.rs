@@ -248,7 +248,7 @@ mod tests {
         let found = Found::builder().duration(12.0).set_tracks(Some(tracks.to_vec())).build();
         facts(Container::Mp4, &found, &options()).map_err(|error| match error {
             TranscodeError::Source { code, .. } => code,
-            TranscodeError::Engine(detail) => panic!("{detail}"),
+            TranscodeError::Engine(detail) | TranscodeError::Passing(detail) => panic!("{detail}"),
         })
     }
 

@@ -12,8 +12,11 @@ use aws_sdk_s3::{
     types::CompletedPart,
 };
 use bytes::{Bytes, BytesMut};
-use domain::{storage_key::StorageKey, upload::PartPlan};
-use futures::StreamExt;
+use domain::{
+    storage_key::StorageKey,
+    upload::{PART_SIZE, PartPlan},
+};
+use futures::{StreamExt, TryStreamExt};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::{
@@ -30,6 +33,13 @@ const PARTS_ON_THEIR_WAY: usize = 2;
 const ONE_REQUEST: u64 = 64 * 1024 * 1024;
 /// Bytes of a file summed at once.
 const SUM_BUFFER: usize = 256 * 1024;
+
+/// Bytes of a part of a body whose length nobody knows. They double with every thousandth part: a small body costs little memory, and the
+/// number of parts that S3 takes is enough for 8 TiB.
+fn piece_size(number: u32) -> usize {
+    const FIRST: usize = PART_SIZE as usize;
+    FIRST << (number.saturating_sub(1) / 1_000).min(9)
+}
 
 /// Bytes to send, with their length and sum. The SDK can read them again for another try.
 struct Piece {
@@ -110,28 +120,19 @@ impl Drop for Unfinished {
 
 impl S3Store {
     pub(super) async fn take_stream(&self, key: &StorageKey, body: ByteStream, max_size: u64) -> Result<u64, BlobError> {
-        let plan = PartPlan::for_size(max_size);
-        check_limits(plan)?;
-        let size = usize::try_from(plan.part_size).map_err(|error| broken(error.to_string()))?;
         let mut cutter = Cutter { body, rest: BytesMut::new(), taken: 0, max_size };
-        let first = cutter.next(size).await?;
-        if first.len() < size {
+        let first = cutter.next(piece_size(1)).await?;
+        if first.len() < piece_size(1) {
             self.put_whole(key, first.into()).await?;
             return Ok(cutter.taken);
         }
         let upload = Unfinished::begin(self, key).await?;
-        let sent = self.send_parts(&upload, first, size, &mut cutter).await;
+        let sent = self.send_parts(&upload, first, &mut cutter).await;
         upload.finish(sent).await?;
         Ok(cutter.taken)
     }
 
-    async fn send_parts(
-        &self,
-        upload: &Unfinished,
-        first: Bytes,
-        size: usize,
-        cutter: &mut Cutter,
-    ) -> Result<Vec<CompletedPart>, BlobError> {
+    async fn send_parts(&self, upload: &Unfinished, first: Bytes, cutter: &mut Cutter) -> Result<Vec<CompletedPart>, BlobError> {
         let Some(id) = &upload.id else { return Err(BlobError::NotFound) };
         // Tasks, so that parts go on while the body is read; they end with the set.
         let (mut going, mut sent) = (JoinSet::new(), Vec::new());
@@ -143,7 +144,7 @@ impl S3Store {
             let (store, key, id) = (self.clone(), upload.key.clone(), id.clone());
             going.spawn(async move { store.send_piece(&key, &id, number, piece.into()).await });
             number += 1;
-            piece = cutter.next(size).await?;
+            piece = cutter.next(piece_size(number)).await?;
         }
         while !going.is_empty() {
             sent.extend(joined(going.join_next().await)?);
@@ -169,8 +170,7 @@ impl S3Store {
         let ranges = (1..=plan.part_count()).filter_map(|number| Some((number, plan.part_range(number)?)));
         let parts = ranges
             .map(async |(number, (offset, length))| self.send_piece(&upload.key, id, number, piece_of(file, offset, length).await?).await);
-        let sent: Vec<_> = futures::stream::iter(parts).buffered(PARTS_ON_THEIR_WAY).collect().await;
-        sent.into_iter().collect()
+        futures::stream::iter(parts).buffered(PARTS_ON_THEIR_WAY).try_collect().await
     }
 
     async fn put_whole(&self, key: &StorageKey, piece: Piece) -> Result<(), BlobError> {

@@ -1,8 +1,10 @@
 //! How an attempt ends that did not publish: given back, tried again later, or failed for good. What it stored goes, unless somebody goes
 //! on with it.
 
+use std::sync::atomic::Ordering;
+
 use domain::{
-    job::{JobState, MAX_ATTEMPTS},
+    job::{JobState, MAX_ATTEMPTS, PATIENCE_MS},
     video::{FailureCode, Stage},
 };
 use sea_orm::{
@@ -20,8 +22,8 @@ use crate::{
     error::{Error, Result},
     ports::transcoder::TranscodeError,
     services::{
-        jobs::{Held, go_on_later, hold, nothing_left, over, retry_later},
-        removals::{ENCODES_STOP_WITHIN_MS, Removal},
+        jobs::{Held, hold, nothing_left, over, retry_later, wait},
+        removals::Removal,
         videos::advance,
     },
 };
@@ -54,8 +56,12 @@ impl Transcodes {
     /// Notes a failure: a new try later where that may help, else the end with a reason.
     pub(super) async fn failed(&self, attempt: &Attempt<'_>, error: Error) -> Result<()> {
         let lease = attempt.lease;
+        let waits = error.is_passing() && now_ms() - lease.created_at_ms < PATIENCE_MS;
         let verdict = match &error {
             Error::Transcode(TranscodeError::Source { code, .. }) => Some(*code),
+            _ if waits => None,
+            // An engine elsewhere is paid by the minute and makes the same of the same source: once more is enough.
+            Error::Unfit(_) if self.transcoder.outlives_process() && lease.attempt > 1 => Some(FailureCode::ProcessingFailed),
             _ if lease.attempt >= MAX_ATTEMPTS => Some(FailureCode::ProcessingFailed),
             _ => None,
         };
@@ -66,13 +72,17 @@ impl Transcodes {
                 tracing::warn!(video_id = %lease.video, job_id = %lease.job, code = code.as_str(), %error, "video failed");
                 hold(&transaction, lease, &over(JobState::Failed, Some(&detail))).await?
             }
+            None if waits => {
+                tracing::warn!(video_id = %lease.video, job_id = %lease.job, %error, "something does not answer; waiting");
+                let mut changes = wait(lease, &detail).to_vec();
+                if !self.transcoder.outlives_process() {
+                    changes.extend(nothing_left());
+                }
+                hold(&transaction, lease, &changes).await?
+            }
             None => {
                 tracing::warn!(video_id = %lease.video, job_id = %lease.job, attempt = lease.attempt, %error, "attempt failed; trying again");
-                if self.goes_on(attempt, &error) {
-                    hold(&transaction, lease, &go_on_later(lease, &detail)).await?
-                } else {
-                    hold(&transaction, lease, &retry_later(lease, &detail)).await?
-                }
+                hold(&transaction, lease, &retry_later(lease, &detail)).await?
             }
         };
         if held == Held::Yes {
@@ -88,11 +98,6 @@ impl Transcodes {
         Ok(())
     }
 
-    /// Whether the next try goes on with this one's encode: it runs elsewhere, and what failed is on our side.
-    pub(super) fn goes_on(&self, attempt: &Attempt<'_>, error: &Error) -> bool {
-        self.transcoder.outlives_process() && attempt.lease.attempt < MAX_ATTEMPTS && matches!(error, Error::Database(_) | Error::Store(_))
-    }
-
     /// Notes that this attempt's objects are to go, unless they are what is published (a commit whose answer was lost has counted) or what
     /// somebody else goes on with.
     pub(super) async fn let_go(&self, db: &impl ConnectionTrait, attempt: &Attempt<'_>) -> Result<()> {
@@ -104,9 +109,8 @@ impl Transcodes {
         if video.is_some_and(|video| video.generation_id == Some(attempt.generation.0)) {
             return Ok(());
         }
-        if self.transcoder.outlives_process() {
-            // What the engine writes between being told to stop and stopping.
-            Removal::Generation(attempt.generation).note_for(db, now_ms() + ENCODES_STOP_WITHIN_MS).await?;
+        if self.transcoder.outlives_process() && attempt.started.load(Ordering::Relaxed) {
+            return Removal::Encode(attempt.generation, attempt.encode.get().cloned()).note(db).await;
         }
         Removal::Generation(attempt.generation).note(db).await
     }

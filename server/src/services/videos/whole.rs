@@ -14,11 +14,10 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, Qu
 use uuid::Uuid;
 
 use crate::{
-    clock::now_ms,
     db::entity::{jobs, uploads, videos},
     error::Result,
     ports::{blob_store::MultipartId, transcoder::TranscodeId},
-    services::removals::{ENCODES_STOP_WITHIN_MS, Removal},
+    services::removals::Removal,
 };
 
 /// The rows, as they stay until the end of the transaction.
@@ -62,12 +61,9 @@ impl Whole {
             Removal::Published(GenerationId(*generation)).note(db).await?;
         }
         for (generation, encode) in self.jobs.into_iter().filter_map(|job| Some((GenerationId(job.generation_id?), job.encode_id))) {
-            if let Some(encode) = encode {
-                Removal::Encode(generation, TranscodeId(encode)).note(db).await?;
-                // What it writes between being told to stop and stopping.
-                Removal::Generation(generation).note_for(db, now_ms() + ENCODES_STOP_WITHIN_MS).await?;
-            } else if !published.contains(&generation.0) {
-                Removal::Generation(generation).note(db).await?;
+            if encode.is_some() || !published.contains(&generation.0) {
+                // Also where no name is noted: one may have been started a moment ago.
+                Removal::Encode(generation, encode.map(TranscodeId)).note(db).await?;
             }
         }
         Ok(())

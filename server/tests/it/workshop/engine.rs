@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use domain::{
@@ -35,6 +38,10 @@ pub(crate) struct Engine {
     pub(crate) looks: watch::Sender<bool>,
     /// Whether an answer to a start arrives.
     pub(crate) answers: watch::Sender<bool>,
+    /// Whether what it makes is not fit to be published.
+    pub(crate) spoil: AtomicBool,
+    /// Whether it cannot be reached at this time.
+    pub(crate) away: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -57,7 +64,14 @@ pub(crate) struct Seen {
 
 impl Engine {
     pub(crate) fn new(manners: Manners) -> Arc<Self> {
-        Arc::new(Self { manners, looks: watch::Sender::new(true), answers: watch::Sender::new(true), seen: Mutex::default() })
+        Arc::new(Self {
+            manners,
+            looks: watch::Sender::new(true),
+            answers: watch::Sender::new(true),
+            spoil: AtomicBool::new(false),
+            away: AtomicBool::new(false),
+            seen: Mutex::default(),
+        })
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -79,6 +93,10 @@ impl Engine {
         self.seen().news.insert(encode.clone(), news);
     }
 
+    fn reached(&self) -> Result<(), TranscodeError> {
+        if self.away.load(Ordering::Relaxed) { Err(TranscodeError::Passing("nobody answers".into())) } else { Ok(()) }
+    }
+
     fn start(&self, job: JobId, generation: GenerationId) -> TranscodeId {
         let mut seen = self.seen();
         let encode = TranscodeId(format!("encode-{}", seen.started.len() + 1));
@@ -86,7 +104,12 @@ impl Engine {
         let news = if self.manners.at_once { EncodeNews::Done } else { EncodeNews::Progress { percent: 0 } };
         seen.news.insert(encode.clone(), news);
         let files = rendition().playlist.segments.into_iter().map(|segment| (segment.file, segment.bytes));
-        let files = files.chain([("init.mp4".to_owned(), 700)]).map(|(file, bytes)| (rendition().path(&file), bytes)).collect();
+        let more = u64::from(self.spoil.load(Ordering::Relaxed));
+        let files = files
+            .map(|(file, bytes)| (file, bytes + more))
+            .chain([("init.mp4".to_owned(), 700)])
+            .map(|(file, bytes)| (rendition().path(&file), bytes))
+            .collect();
         seen.objects.insert(generation, files);
         encode
     }
@@ -114,6 +137,7 @@ impl Transcoder for FakeTranscoder {
     }
 
     async fn start(&self, request: TranscodeRequest) -> Result<TranscodeId, TranscodeError> {
+        self.engine.reached()?;
         let encode = self.engine.start(request.job, request.generation);
         opened(&self.engine.answers).await;
         Ok(encode)
@@ -124,6 +148,7 @@ impl Transcoder for FakeTranscoder {
     }
 
     async fn resume(&self, request: &TranscodeRequest, known: Option<&TranscodeId>) -> Result<Option<TranscodeId>, TranscodeError> {
+        self.engine.reached()?;
         let mut seen = self.engine.seen();
         seen.resumed.push((request.job, known.cloned()));
         let same = seen.started.iter().find(|(_, job, generation)| (*job, *generation) == (request.job, request.generation));
@@ -146,7 +171,16 @@ impl Transcoder for FakeTranscoder {
         }
     }
 
+    async fn cancel_generation(&self, generation: GenerationId) -> Result<(), TranscodeError> {
+        let same = self.engine.seen().started.iter().find(|(_, _, of)| *of == generation).map(|(encode, _, _)| encode.clone());
+        match same {
+            Some(encode) => self.cancel(&encode).await,
+            None => self.engine.reached(),
+        }
+    }
+
     async fn cancel(&self, id: &TranscodeId) -> Result<(), TranscodeError> {
+        self.engine.reached()?;
         let mut seen = self.engine.seen();
         seen.canceled.push(id.clone());
         seen.news.insert(id.clone(), EncodeNews::Canceled);
