@@ -35,8 +35,8 @@ resource "aws_cloudfront_origin_access_control" "output" {
 # Published objects never change, so what identifies one is its path alone. Signatures are in the query, and must not be in the cache's key:
 # every viewer has another one.
 resource "aws_cloudfront_cache_policy" "media" {
-  name        = "${local.prefix}-media"
-  comment     = "Immutable media: a year, by path alone"
+  name    = "${local.prefix}-media"
+  comment = "Immutable media: a year, by path alone"
   # The application's own objects say `private`, since their URLs carry somebody's right; CloudFront keeps such ones for the minimum only.
   min_ttl     = 365 * 24 * 3600
   default_ttl = 365 * 24 * 3600
