@@ -9,7 +9,7 @@
 locals {
   settings = {
     MILLRACE_PUBLIC_URL                 = var.app_origins[0]
-    MILLRACE_UPLOAD_UNFINISHED_DAYS     = var.unfinished_days
+    MILLRACE_UPLOAD_UNFINISHED_DAYS     = tostring(var.unfinished_days)
     MILLRACE_PORTS_STORE                = "s3"
     MILLRACE_PORTS_QUEUE                = "sqs"
     MILLRACE_PORTS_TRANSCODER           = "mediaconvert"

@@ -46,4 +46,6 @@ def environment(places: Places, outputs: dict[str, Any], app: Keys, combination:
         "AWS_TEST_DLQ_URL": outputs["dead_letter_queue_url"],
         "AWS_TEST_ORIGIN_SECRET": secret["MILLRACE_CLOUDFRONT_ORIGIN_SECRET"],
     }
-    return clean_environment() | outputs["settings"] | secret | emulated | COMBINATIONS[combination] | credentials | for_tests
+    # Where the application is, each test decides for the servers that it starts.
+    settings = {name: value for name, value in outputs["settings"].items() if name != "MILLRACE_PUBLIC_URL"}
+    return clean_environment() | settings | secret | emulated | COMBINATIONS[combination] | credentials | for_tests

@@ -20,4 +20,5 @@ mod transcoder;
 mod transcoder_contract;
 mod uploads;
 mod worker;
+mod worker_faults;
 mod workshop;
