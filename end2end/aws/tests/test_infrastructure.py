@@ -168,7 +168,7 @@ class Wiring(unittest.TestCase):
                 rule = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
                 self.assertEqual(rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256")
                 lifecycle = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]
-                self.assertEqual(lifecycle["AbortIncompleteMultipartUpload"], {"DaysAfterInitiation": 8})
+                self.assertEqual(lifecycle["AbortIncompleteMultipartUpload"], {"DaysAfterInitiation": 97})
         statement = json.loads(s3.get_bucket_policy(Bucket=output_bucket())["Policy"])["Statement"]
         reads = next(s for s in statement if s["Sid"] == "CloudFrontReads")
         self.assertTrue(reads["Condition"]["StringEquals"]["AWS:SourceArn"].endswith(setting("MILLRACE_CLOUDFRONT_DISTRIBUTION_ID")))

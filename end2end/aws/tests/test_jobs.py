@@ -155,7 +155,7 @@ class Jobs(unittest.TestCase):
         second = self.service.list_jobs(MaxResults=3, Order="DESCENDING", NextToken=first["NextToken"])
         self.assertEqual([j["Id"] for j in first["Jobs"] + second["Jobs"]], made[::-1])
         self.assertNotIn("NextToken", second)
-        found = self.service.search_jobs(Queue=setting("MILLRACE_MEDIACONVERT_QUEUE_ARN"))["Jobs"]
+        found = as_root("mediaconvert").search_jobs(Queue=setting("MILLRACE_MEDIACONVERT_QUEUE_ARN"))["Jobs"]
         self.assertEqual(len(found), 5)
 
     def test_throttling(self) -> None:

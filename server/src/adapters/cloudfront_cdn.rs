@@ -232,15 +232,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_what_expires_first_goes_first() {
+    fn what_is_remembered_is_bounded_and_what_has_expired_goes_first() {
         let cdn = cdn(ECDSA);
-        for second in 0..=REMEMBERED as u64 {
-            cdn.signed.lock().expect("unpoisoned").insert((second, "old".into()), String::new());
-        }
-        cdn.sign_playlists("a-grant", u64::MAX);
-        let signed = cdn.signed.lock().expect("unpoisoned");
-        assert_eq!(signed.len(), REMEMBERED);
-        assert!(signed.keys().all(|key| key.0 >= 2) && signed.contains_key(&(u64::MAX, format!("{}/hls/a-grant/*", cdn.url))));
+        let remember = |from: u64, count: usize| {
+            let mut signed = cdn.signed.lock().expect("unpoisoned");
+            signed.extend((from..).take(count).map(|second| ((second, "other".to_owned()), String::new())));
+        };
+        let remembered = || cdn.signed.lock().expect("unpoisoned").len();
+        let soon = now_seconds() + 1_000;
+        remember(0, 100);
+        remember(soon, REMEMBERED - 100);
+        let short = cdn.sign_playlists("a-grant", soon);
+        assert_eq!(remembered(), REMEMBERED - 99, "what opens nothing any more is gone, the rest and the newest stay");
+        assert_eq!(cdn.sign_playlists("a-grant", soon), short);
+        remember(soon + 100_000, 99);
+        cdn.sign_playlists("another", soon);
+        assert_eq!(remembered(), 1, "where nothing has expired, all goes but the newest");
     }
 
     #[test]
