@@ -141,7 +141,8 @@ pub(crate) fn report(job: WakeUp, encode: &TranscodeId, at_ms: i64, news: Encode
 
 /// Waits until something is so; a test in which it never comes to that fails with its name.
 pub(crate) async fn eventually(what: &str, so: impl AsyncFn() -> bool) {
-    for _ in 0..1_500 {
+    // Patient: a busy machine makes an emulator slow, and nothing is gained by giving up early.
+    for _ in 0..4_500 {
         if so().await {
             return;
         }
