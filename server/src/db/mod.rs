@@ -9,7 +9,10 @@ use std::{path::Path, time::Duration};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        postgres::PgConnectOptions,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use sea_orm_migration::MigratorTrait;
 use secrecy::ExposeSecret;
@@ -54,6 +57,12 @@ pub async fn connect(settings: &DatabaseSettings, data_dir: &Path) -> Result<Dat
         url => url.strip_prefix("postgresql://").map_or_else(|| url.to_owned(), |rest| format!("postgres://{rest}")),
     };
     let postgres = url.starts_with("postgres://");
+    if postgres && let Err(error) = url.parse::<PgConnectOptions>() {
+        // Said here, since SeaORM would repeat the URL, and with it the password.
+        return Err(DbErr::Custom(format!(
+            "this is no address of a database ({error}); in a password, letters such as @ and / are written as %40 and %2F"
+        )));
+    }
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(settings.max_connections)

@@ -115,3 +115,14 @@ async fn a_nul_in_a_text_does_no_harm() {
     let answer = app.get(Some(&ada), "/api/status?videoId=%00").await;
     assert!(answer.status.is_client_error(), "{}", answer.text());
 }
+
+/// A wrong address is said without its password.
+#[tokio::test]
+async fn an_address_that_cannot_be_read_keeps_its_password_to_itself() {
+    let (mut settings, folder) = (OwnDatabase::create().await.settings(), tempfile::tempdir().expect("a folder"));
+    for url in ["postgres://ada:se/cret-word@localhost/db", "postgres://ada:secret-word@local host:x/db"] {
+        settings.url = url.into();
+        let error = db::connect(&settings, folder.path()).await.expect_err("no address").to_string();
+        assert!(!error.contains("cret-word"), "{error}");
+    }
+}
