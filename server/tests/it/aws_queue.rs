@@ -112,8 +112,8 @@ fn event(job: WakeUp, encode: &TranscodeId, at_ms: i64, status: &str, more: &Val
 #[ignore = "needs the AWS emulators: make test-aws"]
 async fn sqs_holds_to_the_contract() {
     let post = Post::new().await;
-    let after = Duration::from_secs(5);
-    queue_contract::run(post.queue(5), Nature { comes_again_after: Some(after) }).await;
+    let after = Duration::from_secs(9);
+    queue_contract::run(post.queue(after.as_secs()), Nature { comes_again_after: Some(after) }).await;
     assert_eq!(post.left().await, 0);
 }
 
@@ -199,10 +199,10 @@ async fn a_queue_that_is_not_there_and_a_service_that_does_not_answer_are_failur
     let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = format!("http://{}", mute.local_addr().expect("an address"));
     let options = SqsOptions { queue_url: post.url, endpoint, visibility: Duration::from_secs(30), environment: OURS.into() };
-    let (queue, began) = (SqsQueue::new(&post.sdk, options), Instant::now());
-    let (sent, received) = tokio::join!(queue.send(wake_up()), queue.receive(Duration::from_secs(1), 1));
+    let queue = SqsQueue::new(&post.sdk, options);
+    let asked = async { tokio::join!(queue.send(wake_up()), queue.receive(Duration::from_secs(1), 1)) };
+    let (sent, received) = tokio::time::timeout(Duration::from_mins(2), asked).await.expect("it gives up");
     assert!(sent.is_err() && received.is_err());
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -211,18 +211,18 @@ async fn a_running_jobs_message_stays_away_and_comes_again_when_its_worker_dies(
     let post = Post::new().await;
     let shop = Workshop::open(ELSEWHERE).await;
     let job = shop.video().await;
-    post.queue(3).send(job).await.expect("sent");
-    let worker = shop.hire(post.queue(3), 2);
+    post.queue(6).send(job).await.expect("sent");
+    let worker = shop.hire(post.queue(6), 2);
     let encode = shop.until_encoding(job).await;
     let taken = async || post.attribute(QueueAttributeName::ApproximateNumberOfMessagesNotVisible).await == "1";
     eventually("the worker has the message", taken).await;
-    assert!(is_quiet(&*post.queue(3), Duration::from_secs(8)).await, "much longer than it would stay away by itself");
+    assert!(is_quiet(&*post.queue(6), Duration::from_secs(14)).await, "much longer than it would stay away by itself");
     worker.kill().await;
     shop.let_lease_run_out(job).await;
     // Without a look at the rows: the message alone brings the job back.
-    let again = queue_contract::receive(&*post.queue(3), 1).await.remove(0);
+    let again = queue_contract::receive(&*post.queue(6), 1).await.remove(0);
     assert_eq!(again.message, Message::WakeUp(job));
-    let next = shop.hire(post.queue(3), 2);
+    let next = shop.hire(post.queue(6), 2);
     shop.engine.set(&encode, EncodeNews::Done);
     shop.until(job, JobState::Done).await;
     eventually("the message ends", async || post.left().await == 0).await;

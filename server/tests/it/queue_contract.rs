@@ -23,6 +23,8 @@ pub(crate) struct Nature {
 
 /// Long enough for any of them to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// So long that a machine which is busy with other things does not use up half of it.
+const LONG_WAIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn wake_up() -> WakeUp {
     WakeUp { job: JobId(Uuid::now_v7()), video: VideoId(Uuid::now_v7()) }
@@ -92,20 +94,21 @@ async fn a_wait_for_nothing_ends_and_costs_no_more_than_it_said(queue: &dyn JobQ
     let began = Instant::now();
     assert_eq!(queue.receive(PATIENCE, 1).await.expect("an empty answer is an answer"), []);
     assert!(began.elapsed() > Duration::from_millis(500), "an empty answer at once is asked for again at once");
-    assert!(began.elapsed() < PATIENCE + Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < PATIENCE + LONG_WAIT, "{:?}", began.elapsed());
 }
 
 async fn a_message_wakes_who_waits(queue: Arc<dyn JobQueue>) {
+    // One wait, which has begun before the message is sent: it ends with the message, and not with its own time.
     let waiting = tokio::spawn({
         let queue = Arc::clone(&queue);
-        async move { receive(&*queue, 1).await }
+        async move { (queue.receive(LONG_WAIT, 1).await.expect("received"), Instant::now()) }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (sent, began) = (wake_up(), Instant::now());
     queue.send(sent).await.expect("sent");
-    let received = waiting.await.expect("received");
-    assert_eq!(received[0].message, Message::WakeUp(sent));
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let (received, woken) = waiting.await.expect("received");
+    assert_eq!(received.iter().map(|delivery| &delivery.message).collect::<Vec<_>>(), [&Message::WakeUp(sent)]);
+    assert!(woken < began + LONG_WAIT / 2, "{:?}", woken - began);
     end(&*queue, &received[0]).await;
 }
 
@@ -133,7 +136,7 @@ async fn a_message_comes_again_until_it_is_ended(queue: &dyn JobQueue, after: Du
     let receipt = first.receipt.clone().expect("something to end it by");
     // Extended, it stays away for longer than it would by itself.
     for _ in 0..3 {
-        assert!(is_quiet(queue, after * 2 / 3).await, "it is being worked on");
+        assert!(is_quiet(queue, after / 2).await, "it is being worked on");
         queue.extend(&receipt).await.expect("extended");
     }
     // Left alone, it comes again.
