@@ -12,6 +12,7 @@ node_minimum=18
 [ $with_tests = yes ] && node_minimum=20
 cargo_leptos=0.3.10
 wasm_bindgen=0.2.130
+cargo_deny=0.20.2
 tools=${BUILD_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/tools}
 PATH="$tools/bin:$HOME/.cargo/bin:$PATH"
 
@@ -128,6 +129,9 @@ rust_tools() {
     fi
     if [ "$(wasm-bindgen --version 2>/dev/null | cut -d' ' -f2)" != $wasm_bindgen ]; then
         rust_tool wasm-bindgen-cli $wasm_bindgen 1
+    fi
+    if [ $with_tests = yes ] && [ "$(cargo deny --version 2>/dev/null | cut -d' ' -f2)" != $cargo_deny ]; then
+        rust_tool cargo-deny $cargo_deny 2 --locked
     fi
     rm -rf "$tools/build"
 }
