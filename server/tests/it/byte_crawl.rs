@@ -1,0 +1,111 @@
+//! Every object that the store holds for a private video, asked for by everybody: nobody gets a byte without a grant, with a wrong one, or
+//! with one that is over, and somebody with a right one gets all of them.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use domain::{
+    grant::{Audience, Lifetime},
+    ids::{GenerationId, GrantId},
+};
+use server::{adapters::origin_cdn::OriginCdn, clock::now_seconds, ports::cdn::Cdn, services::playback::Visitor};
+use uuid::Uuid;
+
+use crate::{
+    app::{App, files_below},
+    grants::{another, give, playing},
+};
+
+#[tokio::test]
+async fn nobody_gets_a_byte_of_a_private_video_without_a_right_to_it() {
+    let mut app = App::start().await;
+    let mine = playing(&mut app).await;
+    let other = another(&app, &mine, "other").await;
+    let revoked = give(&app, &mine, "revoked", None).await;
+    let ended = give(&app, &mine, "ended", None).await;
+    let visitor = |grant| Visitor { user: None, grant: Some(grant) };
+    let id = mine.playback_id.parse().expect("an id");
+    let playback = app.state.playback.for_viewer(&id, visitor(&mine.link), Lifetime::Renewed).await.expect("it opens");
+    let right = playback.media[0].query.clone();
+    let (_, others_query) = other.segment.split_once('?').expect("a query");
+    app.state.grants.revoke(mine.who.user, mine.video, revoked.0).await.expect("revoked");
+
+    let generation: GenerationId = mine.generation_and_file().0.parse().expect("an id");
+    let soon = now_seconds() + 60;
+    let sign = |audience, at| app.state.cdn.sign(generation, audience, at).query;
+    let stranger = OriginCdn::new(app.state.settings.public_url.clone(), b"another key".to_vec().into());
+    let refused = [
+        ("nothing", String::new()),
+        ("a wrong signature", right.replace("&s=", "&s=A")),
+        ("another video's", others_query.to_owned()),
+        ("another server's", stranger.sign(generation, Audience::Owner, soon).query),
+        ("an expired one", sign(Audience::Named(ended.0), now_seconds() - 1)),
+        ("an owner's that has expired", sign(Audience::Owner, now_seconds() - 1)),
+        ("the public link's, of a private video", sign(Audience::Link, soon)),
+        ("a revoked grant's", sign(Audience::Named(revoked.0), soon)),
+    ];
+    let store = files_below(&app.folder.path().join("store"));
+    let published: Vec<&String> = store.iter().filter(|file| file.contains("published")).collect();
+    let sources = store.iter().filter(|file| file.contains("sources")).count();
+    let own: Vec<&str> = published.iter().filter_map(|file| file.split_once(&format!("{generation}/")).map(|(_, name)| name)).collect();
+    assert!(own.len() > 20 && own.contains(&"poster.jpg") && sources >= 2, "{store:?}");
+    let mut asked = 0;
+    for file in &own {
+        for (what, query) in &refused {
+            let answer = app.get(None, &format!("/media/{generation}/{file}?{query}")).await;
+            assert_eq!((answer.status, answer.code().as_str()), (StatusCode::FORBIDDEN, "grant_refused"), "{what}: {file}");
+            asked += 1;
+        }
+        let answer = app.get(None, &format!("/media/{generation}/{file}?{right}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{file}");
+        assert!(!answer.body.is_empty());
+    }
+    // Sources and everything else in the store have no address at all, whatever one shows.
+    for file in &store {
+        for query in [&right, &sign(Audience::Owner, soon)] {
+            for address in [format!("/{file}?{query}"), format!("/media/{file}?{query}"), format!("/media/{generation}/{file}?{query}")] {
+                let status = app.get(None, &address).await.status;
+                assert!(matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), "{status} {address}");
+                asked += 1;
+            }
+        }
+    }
+    eprintln!("byte crawl: {} objects of the video, {asked} requests refused", own.len());
+}
+
+#[tokio::test]
+async fn a_revoked_grant_stops_within_seconds_in_other_processes_too() {
+    let mut app = App::start().await;
+    let mine = playing(&mut app).await;
+    // What another process has: its own memory, kept up to date from the database.
+    let elsewhere = server::services::private_media::PrivateMedia::default();
+    elsewhere.load(&app.db).await.expect("loaded");
+    let (follows, db) = (elsewhere.clone(), app.db.clone());
+    let following = tokio::spawn(async move { follows.follow(&db).await });
+    let generation: GenerationId = mine.generation_and_file().0.parse().expect("an id");
+    let (grant, secret) = give(&app, &mine, "Grace", None).await;
+    assert!(elsewhere.opens(generation, Audience::Named(grant)));
+    let id = mine.playback_id.parse().expect("an id");
+    let visitor = Visitor { user: None, grant: Some(&secret) };
+    let playback = app.state.playback.for_viewer(&id, visitor, Lifetime::Film).await.expect("it opens");
+    let (segment, playlist) = (app.state.cdn.sign(generation, Audience::Named(grant), now_seconds() + 60), playback.url.expect("a URL"));
+    let segment = segment.url(&mine.generation_and_file().1);
+    assert_eq!(app.get(None, &segment).await.status, StatusCode::OK);
+
+    let asked = std::time::Instant::now();
+    app.state.grants.revoke(mine.who.user, mine.video, grant).await.expect("revoked");
+    assert_eq!(app.get(None, &segment).await.code(), "grant_refused");
+    let here = asked.elapsed();
+    assert_eq!(app.get(None, &playlist).await.code(), "grant_refused");
+    assert_eq!(app.get(None, &format!("/api/v1/playback/{id}?grant={secret}")).await.status, StatusCode::NOT_FOUND);
+    while elsewhere.opens(generation, Audience::Named(grant)) {
+        assert!(asked.elapsed() < Duration::from_secs(10), "it still opens elsewhere");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    eprintln!("time to revocation: {here:?} in this process, {:?} in another", asked.elapsed());
+    following.abort();
+    assert!(elsewhere.opens(generation, Audience::Named(GrantId(Uuid::now_v7()))), "others go on");
+    let late = server::services::private_media::PrivateMedia::default();
+    late.load(&app.db).await.expect("loaded");
+    assert!(!late.opens(generation, Audience::Named(grant)), "also in a process that starts later");
+}
