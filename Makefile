@@ -32,7 +32,7 @@ dev: setup ## Build for development, start, rebuild and reload on change
 
 ##@ Test it
 .PHONY: test
-test: setup-test fmt lint site rust-tests postgres budgets e2e ## Everything but AWS: what stands below, in this order
+test: setup-test fmt lint deny site rust-tests postgres fuzz-api-short budgets e2e ## Everything but AWS: what stands below, in this order
 	@printf '\nAll checks passed.\n'
 
 .PHONY: test-aws
@@ -50,6 +50,24 @@ lint: ## Clippy with warnings as errors, for the server and for the browser
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy -p dashboard --target wasm32-unknown-unknown --target-dir $(TARGET)/front -- -D warnings
 	cargo clippy -p embed --target wasm32-unknown-unknown --target-dir $(TARGET)/front -- -D warnings
+
+.PHONY: deny
+deny: setup-test ## Licences, sources and banned crates of what is built (deny.toml); needs no network
+	@scripts/deny.sh
+
+.PHONY: audit
+audit: setup-test ## Known vulnerabilities of crates and npm packages; needs a network
+	@scripts/audit.sh
+
+.PHONY: fuzz-api
+fuzz-api: site ## 100,000 requests made of the REST interface's own description (REQUESTS=…, FUZZ_SEED=…)
+	@cargo build --bin millrace
+	@scripts/fuzz-api.sh $(abspath $(TARGET)/debug/millrace) $(or $(REQUESTS),100000)
+
+.PHONY: fuzz-api-short
+fuzz-api-short: site
+	@cargo build --bin millrace
+	@scripts/fuzz-api.sh $(abspath $(TARGET)/debug/millrace)
 
 .PHONY: unit
 unit: ## Unit tests

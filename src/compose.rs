@@ -1,14 +1,13 @@
 //! From settings to a running product: opens the database and chooses the adapters. The only place that names them.
 
-use std::{os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};
+use std::{os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use secrecy::SecretSlice;
 use server::{
     adapters::{
         aws::sdk_config,
         cloudfront_cdn::{CloudFrontCdn, CloudFrontOptions, KeyError},
         db_queue::DbQueue,
-        ffmpeg_transcoder::{FfmpegSettings, FfmpegTranscoder, Limits, SandboxMode},
+        ffmpeg_transcoder::{self, FfmpegSettings, FfmpegTranscoder, Limits, SandboxMode},
         fs_store::FsStore,
         mediaconvert_transcoder::{MediaConvertOptions, MediaConvertTranscoder},
         origin_cdn::OriginCdn,
@@ -25,6 +24,7 @@ use server::{
         job_queue::JobQueue,
         transcoder::Transcoder,
     },
+    signing::SigningKeys,
     worker::Worker,
 };
 use tokio::sync::watch;
@@ -99,21 +99,18 @@ pub(crate) async fn open_database(settings: &Settings) -> Result<sea_orm::Databa
 /// Something it needs is not there; the error says which setting is about it.
 pub(crate) async fn compose(settings: Settings, shutdown: watch::Receiver<bool>) -> Result<Product, StartError> {
     let database = open_database(&settings).await?;
-    let (ports, key) = choose_ports(&settings, &database).await?;
-    let (state, worker) = assemble(settings, &database, ports, key, shutdown);
+    let (ports, keys) = choose_ports(&settings, &database).await?;
+    let (state, worker) = assemble(settings, &database, ports, keys, shutdown);
     Ok(Product { state, worker, database })
 }
 
-/// Makes the adapters that the settings choose, and the key that signs grants.
+/// Makes the adapters that the settings choose, and the keys that sign grants.
 ///
 /// # Errors
 /// One of them cannot be made; the error says which setting is about it.
-pub(crate) async fn choose_ports(
-    settings: &Settings,
-    database: &sea_orm::DatabaseConnection,
-) -> Result<(Ports, SecretSlice<u8>), StartError> {
+pub(crate) async fn choose_ports(settings: &Settings, database: &sea_orm::DatabaseConnection) -> Result<(Ports, SigningKeys), StartError> {
     let data_folder = |source| StartError::DataFolder { path: settings.data_dir.clone(), source };
-    let key = signing_key::load(settings).map_err(data_folder)?;
+    let keys = signing_key::load(settings).map_err(data_folder)?;
     let chosen = &settings.ports;
     let elsewhere = chosen.store == StoreKind::S3 || chosen.queue == QueueKind::Sqs;
     let aws = if elsewhere { Some(sdk_config(&settings.aws.region, &settings.aws.endpoint).await) } else { None };
@@ -133,11 +130,11 @@ pub(crate) async fn choose_ports(
         TranscoderKind::Mediaconvert => Arc::new(MediaConvertTranscoder::new(aws()?, mediaconvert_options(settings), Arc::clone(&store))),
     };
     let cdn: Arc<dyn Cdn> = match chosen.cdn {
-        CdnKind::Origin => Arc::new(OriginCdn::new(settings.public_url.clone(), key.clone())),
+        CdnKind::Origin => Arc::new(OriginCdn::new(settings.public_url.clone(), keys.clone())),
         CdnKind::Cloudfront => Arc::new(CloudFrontCdn::new(aws()?, cloudfront_options(settings)?)?),
     };
     tracing::info!(%store, ?chosen, "ports chosen");
-    Ok((Ports { store, queue, transcoder, cdn }, key))
+    Ok((Ports { store, queue, transcoder, cdn }, keys))
 }
 
 /// What the settings say about S3.
@@ -204,6 +201,11 @@ pub(crate) fn cloudfront_options(settings: &Settings) -> Result<CloudFrontOption
     })
 }
 
+/// Plays a part of the sandbox where the command line names one: before anything else in `main`.
+pub(crate) fn sandbox_role() -> Option<ExitCode> {
+    ffmpeg_transcoder::sandbox_role()
+}
+
 /// What the settings say about ffmpeg.
 pub(crate) fn ffmpeg_settings(settings: &Settings) -> FfmpegSettings {
     let transcode = &settings.transcode;
@@ -211,9 +213,12 @@ pub(crate) fn ffmpeg_settings(settings: &Settings) -> FfmpegSettings {
         ffmpeg: transcode.ffmpeg.clone(),
         ffprobe: transcode.ffprobe.clone(),
         scratch: transcode.scratch_dir.clone(),
+        // Without a path of its own it finds nothing to stand in front of ffmpeg, and says so.
+        helper: std::env::current_exe().unwrap_or_default(),
         sandbox: match transcode.sandbox {
             Sandbox::Auto => SandboxMode::Auto,
             Sandbox::Bubblewrap => SandboxMode::Bubblewrap,
+            Sandbox::Landlock => SandboxMode::Landlock,
             Sandbox::Off => SandboxMode::Off,
         },
         limits: Limits {

@@ -18,6 +18,7 @@ use crate::{
 
 mod aws;
 mod database;
+mod public_url;
 mod upload;
 
 /// Longest finding in letters: some services answer with a page.
@@ -40,6 +41,7 @@ pub(crate) async fn doctor(settings: &Settings, upload: bool) -> io::Result<Exit
         report.say(self_test(&ffmpeg_settings(settings)).await)?;
     }
     report.say(aws::check(settings).await)?;
+    report.say([public_url::check(settings).await])?;
     // Its own test needs no pages, and a machine that only works on videos has none.
     let ready = report.failed == 0;
     report.say([pages(settings)])?;

@@ -7,10 +7,10 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use domain::error::Problem;
+use domain::{account::Scope, error::Problem};
 use server::{
     config::{DEFAULTS, QueueKind, Settings, StoreKind},
-    services::{accounts::Accounts, api_keys::ApiKeys},
+    services::{accounts::Accounts, api_keys::ApiKeys, invites::Invites},
 };
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -67,6 +67,12 @@ enum UserCommand {
         /// E-mail address to sign in with.
         email: String,
     },
+    /// Makes an invitation and prints its link once, alone on standard output.
+    Invite {
+        /// Whom it is for.
+        #[arg(long)]
+        name: String,
+    },
     /// Sets a new password, from standard input or a prompt, and ends the account's sessions.
     Password {
         /// E-mail address of the account.
@@ -83,15 +89,25 @@ enum KeyCommand {
         /// What to call it.
         #[arg(long)]
         name: String,
+        /// What it may do: read (states and stream addresses), upload (and upload), manage (everything).
+        #[arg(long, default_value = "manage", value_parser = parse_scope)]
+        scope: Scope,
     },
+}
+
+fn parse_scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| "one of read, upload, manage".to_owned())
 }
 
 /// What ends the program badly, as a sentence.
 type Failure = Box<dyn std::error::Error>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+fn main() -> ExitCode {
+    // The sandbox starts this program in front of ffmpeg: then it has one thread and nothing open.
+    if let Some(code) = compose::sandbox_role() {
+        return code;
+    }
+    match run(Arguments::parse()) {
         Ok(code) => code,
         Err(failure) => {
             // The log may be filtered; this sentence must be seen.
@@ -101,6 +117,7 @@ async fn main() -> ExitCode {
     }
 }
 
+#[tokio::main]
 async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let command = arguments.command.unwrap_or(Command::Serve);
     if matches!(command, Command::Config) {
@@ -132,16 +149,22 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let account = accounts.add(&email, &password).await.map_err(Problem::from)?;
             writeln!(std::io::stderr(), "Added {}.", account.email)?;
         }
+        Command::User(UserCommand::Invite { name }) => {
+            let database = compose::open_database(&settings).await?;
+            let invites = Invites::new(database, settings.registration, settings.public_url.clone());
+            let new = invites.create_as_operator(&name).await.map_err(Problem::from)?;
+            writeln!(std::io::stdout(), "{}", new.link)?;
+        }
         Command::User(UserCommand::Password { email }) => {
             let password = read_password()?;
             let accounts = Accounts::new(compose::open_database(&settings).await?, settings.registration);
             let account = accounts.set_password(&email, &password).await.map_err(Problem::from)?;
             writeln!(std::io::stderr(), "Changed the password of {}.", account.email)?;
         }
-        Command::Key(KeyCommand::Add { email, name }) => {
+        Command::Key(KeyCommand::Add { email, name, scope }) => {
             let database = compose::open_database(&settings).await?;
             let account = Accounts::new(database.clone(), settings.registration).by_email(&email).await.map_err(Problem::from)?;
-            let key = ApiKeys::new(database).create(account.id, &name).await.map_err(Problem::from)?;
+            let key = ApiKeys::new(database).create(account.id, &name, scope).await.map_err(Problem::from)?;
             writeln!(std::io::stdout(), "{}", key.secret)?;
         }
     }

@@ -1,27 +1,37 @@
 //! Pages, API and worker in one process.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use app::{App, shell};
 use axum::{
     Router,
     extract::{FromRef, MatchedPath, Request},
-    http::{HeaderValue, header},
+    http::{HeaderValue, header, request::Parts},
     middleware,
-    response::Response,
+    response::{IntoResponse, Response},
     routing::get,
 };
-use leptos::{config::LeptosOptions, prelude::provide_context};
+use domain::error::{Code, Problem};
+use leptos::{
+    config::LeptosOptions,
+    nonce::Nonce,
+    prelude::{provide_context, use_context},
+};
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use server::{
     config::Settings,
-    http::{AppState, api_routes, headers, public_routes, session},
+    http::{
+        AppState, api_routes, body_limits, connections,
+        headers::{self, Headers},
+        problem::Refusal,
+        public_routes, rate_limits, session,
+    },
 };
 use tokio::{net::TcpListener, sync::watch};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
-    csrf::CsrfLayer,
+    csrf::{CsrfLayer, ProtectionError},
     services::{ServeDir, ServeFile},
     set_header::SetResponseHeaderLayer,
     trace::TraceLayer,
@@ -74,6 +84,7 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
     let listener = TcpListener::bind(bind).await.map_err(|error| format!("cannot listen on {bind} (setting `bind`): {error}"))?;
     tracing::info!("listening on http://{}, reached by users at {}", listener.local_addr()?, product.state.settings.public_url);
     let settings = Arc::clone(&product.state.settings);
+    let limits = settings.http.clone();
     let worker = if settings.transcode.in_serve {
         tokio::spawn(async move { doctor::warn_at_start(&settings).await });
         tokio::spawn(product.worker.run(shutdown.clone()))
@@ -83,18 +94,16 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
     let router = router(product.state, sessions, site);
 
     let mut down = shutdown.clone();
-    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            let _ = down.wait_for(|down| *down).await;
-        })
-        .into_future();
+    let serving = connections::serve(listener, router, &limits, async move {
+        let _ = down.wait_for(|down| *down).await;
+    });
     let mut down = shutdown;
     let deadline = async move {
         let _ = down.wait_for(|down| *down).await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        served = serving => served?,
+        () = serving => {}
         () = deadline => tracing::warn!("some requests did not finish in time"),
     }
     worker.await?;
@@ -106,34 +115,59 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
     let Site { root, options } = site;
     let context = {
         let state = state.clone();
-        move || provide_context(state.clone())
+        move || {
+            provide_context(state.clone());
+            // The nonce that the page's policy will name, in place of Leptos's own.
+            if let Some(nonce) = use_context::<Parts>().and_then(|parts| parts.extensions.get::<headers::Nonce>().cloned()) {
+                provide_context(Nonce::from_value(nonce.0));
+            }
+        }
     };
     let document = {
         let options = options.clone();
         move || shell(options.clone())
     };
+    let counted = middleware::from_fn_with_state(state.clone(), rate_limits::limit);
+    let bounded = middleware::from_fn_with_state(state.clone(), body_limits::limit);
+    let secured = middleware::from_fn_with_state(Headers::of(&state), headers::secure);
+    // A cookie goes with requests that other sites make; what changes something has to come from our own pages.
+    let from_our_pages = refuse_other_sites(&state.settings.public_url);
     let state = ServeState { app: state, options };
     let pages = Router::<ServeState>::new()
         .leptos_routes_with_context(&state, generate_route_list(App), context.clone(), document.clone())
         .fallback(leptos_axum::render_app_async_with_context(context, document))
         // Pages show what is somebody's own: no cache keeps them for somebody else.
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")))
-        .layer(CompressionLayer::new());
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(headers::dashboard));
     Router::new()
         .route("/watch/{playback_id}", get(watch_pages::watch))
         .merge(api_routes::<ServeState>())
         .merge(pages)
+        .layer(counted)
         .layer(sessions)
-        // A cookie goes with requests that other sites make; what changes something has to come from our own pages.
-        .layer(CsrfLayer::new())
+        .layer(from_our_pages)
         // What follows reads no cookie.
         .route("/embed/{playback_id}", get(watch_pages::embed))
         .merge(public_routes::<ServeState>())
         .merge(static_files(&root))
-        .layer(middleware::from_fn(headers::secure))
+        .layer(bounded)
         .layer(CatchPanicLayer::new())
+        .layer(secured)
         .layer(TraceLayer::new_for_http().make_span_with(span).on_response(log_response))
         .with_state(state)
+}
+
+/// Refuses requests with side effects that a page of another site sends. Proxies may rewrite `Host`; how users reach us is known.
+fn refuse_other_sites(public_url: &str) -> CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + use<>> {
+    let refusal =
+        |_| Refusal(Problem::new(Code::Forbidden, "Another site sent this request. Open the page here and do it there.")).into_response();
+    let layer = CsrfLayer::new().with_rejection_response(refusal);
+    let trusted = layer.clone().add_trusted_origin(headers::origin(public_url));
+    trusted.unwrap_or_else(|error| {
+        tracing::warn!(%error, "`public_url` is no origin that a browser can name; requests are known as ours by their host alone");
+        layer
+    })
 }
 
 /// The site's files. A file whose name carries its version never changes; all others are asked for anew each time, and answered with 304.
@@ -160,3 +194,6 @@ fn span(request: &Request) -> tracing::Span {
 fn log_response(response: &Response, latency: Duration, _span: &tracing::Span) {
     tracing::debug!(status = response.status().as_u16(), latency_ms = latency.as_millis(), "answered");
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,16 +9,24 @@ use std::{
 };
 
 use secrecy::{ExposeSecret, SecretSlice};
-use server::config::Settings;
+use server::{config::Settings, signing::SigningKeys};
 
 const FILE: &str = "signing.key";
 const BYTES: usize = 32;
 
-/// The key that the settings name, or the one in the data folder.
+/// The key that the settings name, or the one in the data folder; and the one before, where the settings name it.
 ///
 /// # Errors
-/// It is not a key, or cannot be read or made.
-pub(crate) fn load(settings: &Settings) -> std::io::Result<SecretSlice<u8>> {
+/// One is not a key, or cannot be read or made.
+pub(crate) fn load(settings: &Settings) -> std::io::Result<SigningKeys> {
+    let previous = match settings.signing.previous_key.expose_secret() {
+        "" => None,
+        text => Some(from_hex(text)?),
+    };
+    Ok(SigningKeys::new(current(settings)?, previous))
+}
+
+fn current(settings: &Settings) -> std::io::Result<SecretSlice<u8>> {
     match settings.signing.key.expose_secret() {
         "" => load_or_create(&settings.data_dir),
         text => from_hex(text),
@@ -80,7 +88,7 @@ mod tests {
         let with = |key: &str| {
             let pairs = [("MILLRACE_DATA_DIR", folder.path().to_str().expect("a plain path")), ("MILLRACE_SIGNING_KEY", key)];
             let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            load(&Settings::from_layers(None, &pairs).expect("valid")).expect("a key")
+            current(&Settings::from_layers(None, &pairs).expect("valid")).expect("a key")
         };
         let (file, setting) = (with(""), with("00FFa0".repeat(11)[..64].as_ref()));
         assert_eq!(setting.expose_secret()[..4], [0, 255, 160, 0]);

@@ -71,7 +71,9 @@ fn services_know_no_request_and_ports_no_vendor() {
 #[test]
 fn the_environment_is_read_in_one_file() {
     for folder in ["src", "server/src", "app/src", "domain/src"] {
-        assert_eq!(mentions(folder, &["env::var"], &["server/src/config.rs"]), NONE);
+        // The hostile program of the sandbox's self-test looks whether there is an environment; it takes no setting from it.
+        let except = ["server/src/config.rs", "server/src/adapters/ffmpeg_transcoder/sandbox/escapes.rs"];
+        assert_eq!(mentions(folder, &["env::var"], &except), NONE);
     }
 }
 

@@ -59,6 +59,16 @@ fn an_operator_adds_a_user_and_a_key() {
     let key = millrace(&folder).args(["key", "add", "ada@example.com", "--name", "laptop"]).output().expect("it runs");
     let secret = text(&key.stdout);
     assert!(key.status.success() && secret.starts_with("mr_") && secret.ends_with('\n') && secret.lines().count() == 1, "{secret}");
+    let wrong = millrace(&folder).args(["key", "add", "ada@example.com", "--name", "x", "--scope", "all"]).output().expect("it runs");
+    assert!(!wrong.status.success() && text(&wrong.stderr).contains("read, upload, manage"), "{}", text(&wrong.stderr));
+    let read = millrace(&folder).args(["key", "add", "ada@example.com", "--name", "x", "--scope", "read"]).output().expect("it runs");
+    assert!(read.status.success(), "{}", text(&read.stderr));
+    let invite = millrace(&folder).args(["user", "invite", "--name", "Bob"]).output().expect("it runs");
+    let link = text(&invite.stdout);
+    assert!(invite.status.success() && link.contains("/sign-up?invite=") && link.lines().count() == 1, "{link}");
+    let closed =
+        millrace(&folder).args(["user", "invite", "--name", "Bob"]).env("MILLRACE_REGISTRATION", "closed").output().expect("it runs");
+    assert!(!closed.status.success() && text(&closed.stderr).contains("`registration`"), "{}", text(&closed.stderr));
     let nobody = millrace(&folder).args(["key", "add", "eve@example.com", "--name", "x"]).output().expect("it runs");
     assert!(!nobody.status.success() && text(&nobody.stderr).contains("eve@example.com"));
 }

@@ -5,6 +5,7 @@
 //! signals; `engine` with `observe` and `perform` is the browser's side, over `hls`; `controls`, `seek_bar`, `menu` and `overlay` show the
 //! store and send a `Request`. A control never touches the video.
 
+mod autoplay;
 mod clock;
 mod controls;
 mod engine;
@@ -20,6 +21,7 @@ mod phase;
 mod preferences;
 mod quality;
 mod recovery;
+mod renewal;
 mod request;
 mod screen;
 mod script;
@@ -31,7 +33,7 @@ mod timer;
 
 use std::time::Duration;
 
-use domain::video::Playback;
+use domain::{grant::Lifetime, video::Playback};
 use leptos::{
     ev::{KeyboardEvent, PointerEvent},
     html,
@@ -54,15 +56,15 @@ const POLL: Duration = Duration::from_secs(2);
 
 /// Plays a video, or says why it does not.
 ///
-/// `renew` is called when a fresh [`Playback`] is wanted: regularly while the video is being prepared, and when its address was
-/// refused. The page answers by setting `playback` (the same value again is fine), or `gone` where the video is not to be had any more.
+/// `renew` is called when a fresh [`Playback`] is wanted, and says for how long: regularly while the video is being prepared, before the
+/// addresses of one that plays run out, and when one was refused. The page answers by setting `playback` (the same value again is fine), or `gone` where the video is not to be had any more.
 #[component]
 pub fn Player(
     /// What to play.
     #[prop(into)]
     playback: Signal<Playback>,
     /// Asks the page for a fresh `playback`.
-    renew: Callback<()>,
+    renew: Callback<Lifetime>,
     /// The page learnt that the video is private now, or deleted.
     #[prop(optional, into)]
     gone: Signal<bool>,
@@ -107,7 +109,14 @@ pub fn Player(
 }
 
 /// Ties the engine to the rendered elements and to the page's news. Effects run in the browser only.
-fn run(store: Store, group: NodeRef<html::Div>, playback: Signal<Playback>, gone: Signal<bool>, renew: Callback<()>, start: StartOptions) {
+fn run(
+    store: Store,
+    group: NodeRef<html::Div>,
+    playback: Signal<Playback>,
+    gone: Signal<bool>,
+    renew: Callback<Lifetime>,
+    start: StartOptions,
+) {
     Effect::new(move |_| {
         let group: Option<HtmlElement> = group.get().map(Into::into);
         let video = group.as_ref().and_then(|group| group.query_selector("video").ok().flatten());
@@ -144,7 +153,7 @@ fn run(store: Store, group: NodeRef<html::Div>, playback: Signal<Playback>, gone
             let poll = move || {
                 // Nobody looks: no need to ask.
                 if !document().hidden() {
-                    renew.run(());
+                    renew.run(Lifetime::Renewed);
                 }
             };
             if let Ok(interval) = set_interval_with_handle(poll, POLL) {

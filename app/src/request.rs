@@ -2,14 +2,24 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Method, StatusCode, header, request::Parts};
-use domain::{error::Problem, ids::UserId};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+};
+use domain::{
+    error::{Code, Problem},
+    ids::UserId,
+};
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
-use server::http::{
-    AppState,
-    session::{self, Session},
-    viewer::{ClientAddress, MaybeViewer},
+use server::{
+    http::{
+        AppState,
+        client_address::ClientAddress,
+        session::{self, Opened, Session},
+        viewer::{Credential, MaybeViewer},
+    },
+    services::audit_log::Actor,
 };
 
 use crate::server_fns::AppError;
@@ -19,10 +29,22 @@ pub(crate) fn state() -> AppState {
     expect_context::<AppState>()
 }
 
-/// Who sent the request, if anybody is signed in.
+/// Who sent the request, if anybody is signed in. Keys are for programs, and these functions are for pages: so no key, whatever it may do,
+/// can make another one or change a password.
 pub(crate) async fn maybe_viewer(state: &AppState) -> Result<Option<UserId>, AppError> {
-    let MaybeViewer(viewer) = leptos_axum::extract_with_state(state).await.map_err(|_| refuse(Problem::internal()))?;
-    Ok(viewer.map(|viewer| viewer.user))
+    let mut parts = use_context::<Parts>().ok_or_else(|| refuse(Problem::internal()))?;
+    let MaybeViewer(viewer) = MaybeViewer::from_request_parts(&mut parts, state).await.map_err(|refusal| refuse(refusal.0))?;
+    match viewer {
+        Some(viewer) if matches!(viewer.credential, Credential::Key(..)) => {
+            Err(refuse(Problem::new(Code::ForbiddenScope, "API keys are for addresses under /api. Sign in to use this one.")))
+        }
+        viewer => Ok(viewer.map(|viewer| viewer.user)),
+    }
+}
+
+/// Who sent the request, and from where; nobody is refused.
+pub(crate) async fn actor(state: &AppState) -> Result<Actor, AppError> {
+    Ok(Actor { user: viewer(state).await?, address: Some(client_address(state).await?) })
 }
 
 /// Who sent the request; nobody is refused.
@@ -36,6 +58,11 @@ pub(crate) async fn client_address(state: &AppState) -> Result<IpAddr, AppError>
     Ok(address)
 }
 
+/// Counts a try to create an account or to change a password.
+pub(crate) async fn at_the_door(state: &AppState) -> Result<(), AppError> {
+    state.rate_limits.at_the_door(client_address(state).await?).map_err(refuse)
+}
+
 async fn session() -> Result<Session, AppError> {
     leptos_axum::extract().await.map_err(|_| refuse(Problem::internal()))
 }
@@ -46,8 +73,15 @@ pub(crate) async fn session_id() -> Result<String, AppError> {
 }
 
 /// Signs the browser in, under a new session id.
-pub(crate) async fn start_session(user: UserId) -> Result<(), AppError> {
-    session::sign_in(&session().await?, user).await.map_err(refuse)
+pub(crate) async fn start_session(state: &AppState, user: UserId) -> Result<(), AppError> {
+    let user_agent = use_context::<Parts>().and_then(|parts| parts.headers.get(header::USER_AGENT)?.to_str().ok().map(str::to_owned));
+    let opened = Opened::now(&user_agent.unwrap_or_default(), client_address(state).await?);
+    session::sign_in(&session().await?, user, opened).await.map_err(refuse)
+}
+
+/// Gives the browser's session a new id.
+pub(crate) async fn renew_session() -> Result<(), AppError> {
+    session::renew(&session().await?).await.map_err(refuse)
 }
 
 /// Signs the browser out.

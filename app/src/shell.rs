@@ -17,7 +17,8 @@ use crate::{
     },
     live::Live,
     pages::{
-        library::LibraryPage, not_found::NotFound, settings::SettingsPage, sign_in::SignInPage, sign_up::SignUpPage, video::VideoPage,
+        activity::ActivityPage, library::LibraryPage, not_found::NotFound, people::PeoplePage, settings::SettingsPage, sign_in::SignInPage,
+        sign_up::SignUpPage, video::VideoPage,
     },
     session::Session,
     uploader::{
@@ -75,6 +76,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("") view=LibraryPage ssr=SsrMode::Async/>
                     <Route path=path!("videos/:id") view=VideoPage ssr=SsrMode::Async/>
                     <Route path=path!("settings") view=SettingsPage ssr=SsrMode::Async/>
+                    <Route path=path!("people") view=PeoplePage ssr=SsrMode::Async/>
+                    <Route path=path!("activity") view=ActivityPage ssr=SsrMode::Async/>
                     <Route path=path!("sign-in") view=SignInPage ssr=SsrMode::Async/>
                     <Route path=path!("sign-up") view=SignUpPage ssr=SsrMode::Async/>
                 </FlatRoutes>

@@ -39,6 +39,8 @@ pub struct WatchPage {
     pub oembed_url: String,
     /// Whether search engines may index it: public videos only.
     pub index: bool,
+    /// Whether the visitor came by a link of their own: the page's own address would open nothing for others, so it is not shown.
+    pub by_grant: bool,
 }
 
 /// The whole document as HTML.
@@ -49,6 +51,11 @@ pub fn render(page: &WatchPage) -> String {
 /// The document for a playback id that is not to be had: unknown, deleted and private look the same.
 pub fn render_missing(kind: Kind) -> String {
     html(|| page::missing(kind).to_html())
+}
+
+/// The document for a frame in a site that may not show the video.
+pub fn render_not_here() -> String {
+    html(|| page::not_here().to_html())
 }
 
 /// Signals need an owner; here it lives for one rendering.

@@ -4,13 +4,15 @@
 use serde::{Deserialize, Serialize};
 
 /// Stable codes of refused requests. The spelling on the wire (snake case) is promised to stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// No or wrong credentials.
     Unauthenticated,
     /// Known, but not allowed.
     Forbidden,
+    /// The key is right, and not allowed this.
+    ForbiddenScope,
     /// No such thing, or not the caller's.
     NotFound,
     /// The address does not take the method.
@@ -33,8 +35,14 @@ pub enum Code {
     EmptyFile,
     /// Too many tries; wait.
     RateLimited,
+    /// The body came in too slowly.
+    TooSlow,
     /// The link or grant has expired or was never valid.
     GrantRefused,
+    /// The account may store no more; deleting makes room.
+    QuotaExceeded,
+    /// The account has too many uploads that are not complete.
+    TooManyUploads,
     /// The store is out of space.
     StorageFull,
     /// Signing up is closed on this server.
@@ -50,13 +58,14 @@ impl Code {
     pub const fn http_status(self) -> u16 {
         match self {
             Self::Unauthenticated => 401,
-            Self::Forbidden | Self::GrantRefused | Self::RegistrationClosed => 403,
+            Self::Forbidden | Self::ForbiddenScope | Self::GrantRefused | Self::RegistrationClosed => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::InvalidInput | Self::EmptyFile => 400,
-            Self::Conflict | Self::NotPlayable | Self::PartsMissing | Self::EmailTaken => 409,
+            Self::Conflict | Self::NotPlayable | Self::PartsMissing | Self::EmailTaken | Self::TooManyUploads => 409,
             Self::ChecksumMismatch | Self::PartSizeMismatch => 422,
-            Self::TooLarge => 413,
+            Self::TooLarge | Self::QuotaExceeded => 413,
+            Self::TooSlow => 408,
             Self::RateLimited => 429,
             Self::StorageFull => 507,
             Self::Internal => 500,
@@ -68,6 +77,7 @@ impl Code {
         match self {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
+            Self::ForbiddenScope => "forbidden_scope",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::InvalidInput => "invalid_input",
@@ -78,8 +88,11 @@ impl Code {
             Self::PartSizeMismatch => "part_size_mismatch",
             Self::TooLarge => "too_large",
             Self::EmptyFile => "empty_file",
+            Self::TooSlow => "too_slow",
             Self::RateLimited => "rate_limited",
             Self::GrantRefused => "grant_refused",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::TooManyUploads => "too_many_uploads",
             Self::StorageFull => "storage_full",
             Self::RegistrationClosed => "registration_closed",
             Self::EmailTaken => "email_taken",

@@ -14,7 +14,7 @@ pub struct InvalidId;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -64,6 +64,18 @@ id!(
     /// An API key (not its secret).
     ApiKeyId
 );
+id!(
+    /// A named right to play one video, which its owner gave and can take back.
+    GrantId
+);
+id!(
+    /// An invitation (not its secret).
+    InviteId
+);
+id!(
+    /// An entry of the audit log.
+    AuditId
+);
 
 impl UploadId {
     /// The id that a client makes up, of 16 random bytes: a UUID of version 4 (RFC 9562).
@@ -73,8 +85,9 @@ impl UploadId {
 }
 
 /// The public handle of a video, in watch, embed and playlist URLs: 16 characters that say nothing about the video.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[2-9A-HJ-NP-Za-kmnp-z]{16}$", example = "k3vQ9tk3vQ9tk3vQ")]
 pub struct PlaybackId(String);
 
 impl PlaybackId {

@@ -2,7 +2,10 @@
 //! are, and which steps between their states are legal. Compiles for the server and for the browser alike.
 
 pub mod account;
+pub mod audit;
 pub mod container;
+pub mod device;
+pub mod embed_hosts;
 pub mod error;
 pub mod grant;
 pub mod ids;

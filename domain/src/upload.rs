@@ -17,7 +17,7 @@ pub const PARTS_IN_FLIGHT: usize = 3;
 pub const CHECKSUM_HEADER: &str = "x-millrace-crc32c";
 
 /// How a file is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PartPlan {
     /// Bytes in the file.
@@ -54,7 +54,7 @@ impl PartPlan {
 }
 
 /// What the browser says when it begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BeginUpload {
     /// Name of the file on the user's machine. Shown, never used as a path.
@@ -71,7 +71,7 @@ pub struct BeginUpload {
 }
 
 /// What the server answers: all the browser needs to send the file, wherever the bytes go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadTicket {
     /// The upload.
@@ -92,7 +92,7 @@ pub struct UploadTicket {
 }
 
 /// A part that is about to be sent straight to the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PartAnnouncement {
     /// CRC32C (Castagnoli) of its bytes; the store refuses others.
@@ -100,7 +100,7 @@ pub struct PartAnnouncement {
 }
 
 /// What to do with an announced part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum PartTarget {
     /// Nothing: the same bytes are safe already.
@@ -118,7 +118,7 @@ pub enum PartTarget {
 }
 
 /// What the server answers to a part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PartReceipt {
     /// The part's number, from 1.

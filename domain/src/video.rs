@@ -54,7 +54,7 @@ impl Visibility {
 }
 
 /// The status that the API promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Bytes are still to come.
@@ -80,7 +80,7 @@ impl Status {
 }
 
 /// Where in the pipeline a video stands; finer than [`Status`], and it may gain members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Parts are arriving.
@@ -150,7 +150,7 @@ impl Stage {
 }
 
 /// Why a video failed. The spelling on the wire (snake case) is promised to stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// Not a container we take: a text, a picture, a playlist, a document …
@@ -233,7 +233,7 @@ impl FailureCode {
 }
 
 /// A failure as shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Failure {
     /// What a program acts on.
     pub code: FailureCode,
@@ -320,7 +320,7 @@ pub struct VideoPage {
 }
 
 /// What a player needs to know of a video: public, for the watch and embed pages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Playback {
     /// The public handle.
@@ -341,10 +341,27 @@ pub struct Playback {
     pub duration_ms: u64,
     /// Second of the Unix epoch at which `url` stops.
     pub expires_at: Option<u64>,
+    /// What goes around the media that the playlists at `url` name, for a player that puts fresh signatures in while it plays: one entry for
+    /// each generation.
+    #[serde(default)]
+    pub media: Vec<SignedMedia>,
+    /// Seconds after which to ask for a fresh `url`; `None` where it lasts for the whole film.
+    #[serde(default)]
+    pub renew_in_seconds: Option<u64>,
+}
+
+/// The signed address of one generation's objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedMedia {
+    /// URL up to and with the slash in front of the objects' names.
+    pub base: String,
+    /// Query without its question mark.
+    pub query: String,
 }
 
 /// What a player has to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlaybackState {
     /// There is something to play.

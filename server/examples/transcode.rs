@@ -2,9 +2,16 @@
 //! a clip that behaves oddly.
 //!
 //! `cargo run --release -p server --example transcode -- FILE FOLDER [SANDBOX]`, where the renditions go below FOLDER and SANDBOX is
-//! `auto` (the default), `bubblewrap` or `off`.
+//! `auto` (the default), `bubblewrap`, `landlock` or `off`.
 
-use std::{error::Error, io::Write as _, path::PathBuf, sync::Arc, time::Duration, time::Instant};
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use domain::{
     ids::{GenerationId, JobId, UploadId, VideoId},
@@ -15,7 +22,7 @@ use domain::{
 use serde_json::json;
 use server::{
     adapters::{
-        ffmpeg_transcoder::{FfmpegSettings, FfmpegTranscoder, Limits, SandboxMode},
+        ffmpeg_transcoder::{FfmpegSettings, FfmpegTranscoder, Limits, SandboxMode, sandbox_role},
         fs_store::FsStore,
     },
     ports::{
@@ -25,15 +32,29 @@ use server::{
 };
 use uuid::Uuid;
 
+fn main() -> ExitCode {
+    if let Some(code) = sandbox_role() {
+        return code;
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(file), Some(folder)) = (arguments.next(), arguments.next().map(PathBuf::from)) else {
-        return Err("usage: transcode FILE FOLDER [auto|bubblewrap|off]".into());
+        return Err("usage: transcode FILE FOLDER [auto|bubblewrap|landlock|off]".into());
     };
     let sandbox = match arguments.next().and_then(|word| word.into_string().ok()).as_deref() {
         None | Some("auto") => SandboxMode::Auto,
         Some("bubblewrap") => SandboxMode::Bubblewrap,
+        Some("landlock") => SandboxMode::Landlock,
         Some("off") => SandboxMode::Off,
         Some(other) => return Err(format!("no such sandbox mode: {other}").into()),
     };
@@ -48,6 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ffmpeg: "ffmpeg".into(),
         ffprobe: "ffprobe".into(),
         scratch: folder.join("scratch"),
+        helper: std::env::current_exe()?,
         sandbox,
         limits: Limits::default(),
     };

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 mod checks;
+mod networks;
 mod sections;
 
 use self::checks::check_values;
-pub use self::sections::*;
+pub use self::{networks::Networks, sections::*};
 
 /// All settings with their comments.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -127,6 +128,11 @@ impl Settings {
     pub fn https(&self) -> bool {
         self.public_url.starts_with("https://")
     }
+}
+
+/// Whether cargo-leptos rebuilds while we run, and pages reload by themselves.
+pub fn reloads_pages() -> bool {
+    std::env::var_os("LEPTOS_WATCH").is_some()
 }
 
 /// Our variables. Those of others may hold anything.

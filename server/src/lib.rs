@@ -11,4 +11,5 @@ pub mod error;
 pub mod http;
 pub mod ports;
 pub mod services;
+pub mod signing;
 pub mod worker;

@@ -19,11 +19,14 @@ use crate::{
         transcoder::Transcoder,
     },
     services::{
+        audit_log::AuditLog,
+        invites::Invites,
         jobs::{Jobs, Lease},
         removals::Removals,
         sources::Sources,
         transcodes::Transcodes,
         uploads::Uploads,
+        users::Users,
     },
 };
 
@@ -33,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const REPORTS_AT_ONCE: usize = 10;
 /// Wait after the database or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
+/// Wait while the engine refuses to work, which ends when somebody does something about it.
+const WHILE_REFUSED: Duration = Duration::from_secs(60);
 /// How often leftovers are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -62,6 +67,12 @@ pub struct Tidying {
     pub uploads: Uploads,
     /// Sources to let go of.
     pub sources: Sources,
+    /// Accounts that are being deleted.
+    pub users: Users,
+    /// Invitations that have run out.
+    pub invites: Invites,
+    /// What has been kept long enough.
+    pub audit_log: AuditLog,
 }
 
 /// The newest receipt of the message about each job that runs here: a message that comes again has a new one, and only that counts.
@@ -92,12 +103,17 @@ impl Shift {
                 self.wait_for_room().await;
                 continue;
             }
+            if let Some(reason) = self.worker.transcoder.refusal().await {
+                tracing::error!("{reason}");
+                self.pause(WHILE_REFUSED).await;
+                continue;
+            }
             match self.worker.jobs.claim().await {
                 Ok(Some(lease)) => self.start(lease, None),
                 Ok(None) => self.listen().await,
                 Err(error) => {
                     tracing::error!(%error, "cannot look for jobs; trying again");
-                    self.pause().await;
+                    self.pause(AFTER_FAILURE).await;
                 }
             }
         }
@@ -136,13 +152,13 @@ impl Shift {
                     if let Err(error) = self.handle(delivery).await {
                         // The message comes again.
                         tracing::error!(%error, "cannot do what a message says; trying again when it comes again");
-                        self.pause().await;
+                        self.pause(AFTER_FAILURE).await;
                     }
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot hear of new jobs; looking at the rows instead");
-                self.pause().await;
+                self.pause(AFTER_FAILURE).await;
             }
         }
     }
@@ -202,9 +218,9 @@ impl Shift {
         });
     }
 
-    async fn pause(&mut self) {
+    async fn pause(&mut self, wait: Duration) {
         tokio::select! {
-            () = tokio::time::sleep(AFTER_FAILURE) => {}
+            () = tokio::time::sleep(wait) => {}
             _ = self.shutdown.wait_for(|down| *down) => {}
         }
     }
@@ -236,10 +252,21 @@ async fn end(worker: &Worker, job: JobId, receipt: &Receipt) -> crate::error::Re
 }
 
 impl Tidying {
+    async fn forget(&self) -> crate::error::Result<()> {
+        self.invites.forget_expired().await?;
+        self.audit_log.forget_old().await
+    }
+
     async fn run(self) {
         loop {
             if let Err(error) = self.sources.let_go_of_old().await {
                 tracing::warn!(%error, "cannot let go of old sources; trying again later");
+            }
+            if let Err(error) = self.users.finish_leaving().await {
+                tracing::warn!(%error, "cannot delete the videos of an account that goes; trying again later");
+            }
+            if let Err(error) = self.forget().await {
+                tracing::warn!(%error, "cannot forget what is old; trying again later");
             }
             if let Err(error) = self.removals.work_off().await {
                 tracing::warn!(%error, "cannot delete leftovers; trying again later");

@@ -12,9 +12,11 @@ use crate::icons::{Glyph, Icon};
 #[component]
 pub fn CopyField(
     /// The field's id in the page.
-    id: &'static str,
+    #[prop(into)]
+    id: Oco<'static, str>,
     /// What it is.
-    label: &'static str,
+    #[prop(into)]
+    label: Oco<'static, str>,
     /// The text.
     #[prop(into)]
     text: Signal<String>,
@@ -41,7 +43,7 @@ pub fn CopyField(
     };
     view! {
         <div class="copy-field">
-            <label for=id>{label}</label>
+            <label for=id.clone()>{label.clone()}</label>
             <div class="copy">
                 <input
                     id=id

@@ -16,9 +16,9 @@ use crate::{
 /// What the visitor may do, asked once for the page.
 pub type DoorResource = Resource<Result<Door, AppError>>;
 
-/// Asks the server what the visitor may do.
-pub fn ask() -> DoorResource {
-    Resource::new_blocking(|| (), |()| accounts::look_at_door())
+/// Asks the server what the visitor may do, with the secret of an invitation where they brought one.
+pub fn ask(invite: Option<String>) -> DoorResource {
+    Resource::new_blocking(move || invite.clone(), accounts::look_at_door)
 }
 
 /// Tells the app that somebody came in, as soon as the action did its work.

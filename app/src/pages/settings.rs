@@ -1,10 +1,16 @@
-//! Settings: the account, its password, its API keys.
+//! Settings: the account, its sessions and password, its API keys.
 
+use domain::account::Role;
 use leptos::{either::Either, form::ActionForm, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
-use super::{not_found::LoadError, settings_keys::Keys};
+use super::{
+    embed_hosts::AccountHosts,
+    not_found::LoadError,
+    settings_keys::Keys,
+    settings_sessions::{SessionList, Sessions},
+};
 use crate::{
     components::{
         fields::{FormError, PasswordField, error_of},
@@ -19,6 +25,7 @@ use crate::{
 #[component]
 pub fn SettingsPage() -> impl IntoView {
     let session = expect_context::<Session>();
+    let sessions = SessionList::ask();
     let loaded =
         Resource::new_blocking(|| (), |()| async { Ok::<_, crate::server_fns::AppError>((list_keys().await?, public_url().await?)) });
     view! {
@@ -28,11 +35,15 @@ pub fn SettingsPage() -> impl IntoView {
                 {move || Suspend::new(async move {
                     match loaded.await {
                         Ok((keys, base)) => {
-                            let email = session.account.await.ok().flatten().map(|account| account.email).unwrap_or_default();
+                            let account = session.account.await.ok().flatten();
+                            let owner = account.as_ref().is_some_and(|account| account.role == Role::Owner);
+                            let email = account.map(|account| account.email).unwrap_or_default();
                             Either::Left(view! {
                                 <h1>"Settings"</h1>
-                                <Account email=email.clone()/>
+                                <Account email=email.clone() owner/>
                                 <Password email/>
+                                <Sessions list=sessions/>
+                                <AccountHosts/>
                                 <Keys keys base/>
                             })
                         }
@@ -45,11 +56,17 @@ pub fn SettingsPage() -> impl IntoView {
 }
 
 #[component]
-fn Account(email: String) -> impl IntoView {
+fn Account(email: String, owner: bool) -> impl IntoView {
     view! {
         <section class="panel">
             <h2>"Account"</h2>
             <div class="between"><p>"Signed in as "<b>{email}</b></p><SignOutForm class="sign-out-here"/></div>
+            {owner.then(|| view! {
+                <div class="between owner-links">
+                    <p class="small muted">"You are an owner of this server."</p>
+                    <p class="buttons"><a class="button" href="/people">"People"</a><a class="button" href="/activity">"Activity"</a></p>
+                </div>
+            })}
         </section>
     }
 }

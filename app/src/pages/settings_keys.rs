@@ -1,6 +1,6 @@
 //! API keys: made, shown once, listed, revoked.
 
-use domain::account::{ApiKey, NewApiKey};
+use domain::account::{ApiKey, NewApiKey, Scope};
 use leptos::{form::ActionForm, prelude::*};
 
 use crate::{
@@ -50,7 +50,7 @@ pub fn Keys(
     view! {
         <section class="panel" id="keys">
             <h2>"API keys"</h2>
-            <p class="small muted">"A key lets a program act as you: upload, ask for the state, fetch stream addresses. Give each program its own."</p>
+            <p class="small muted">"A key lets a program act as you, as far as its scope goes. Give each program its own."</p>
             <CreateForm action=create/>
             <Secret fresh base/>
             <FormError id="revoke-error" error=error_of(revoke.value())/>
@@ -69,9 +69,15 @@ fn CreateForm(action: ServerAction<CreateKey>) -> impl IntoView {
     let clock = expect_context::<Clock>();
     let error = error_of(action.value());
     view! {
-        <ActionForm action=action attr:class="form in-line">
+        <ActionForm action=action attr:class="form key-form">
             <FormError id=ERROR error/>
             <TextField id="key-name" name="name" label="Name of the new key" max=100 value=kept(error) error_id=ERROR error/>
+            <div class="field">
+                <label for="key-scope">"What it may do"</label>
+                <select id="key-scope" name="scope">
+                    {Scope::ALL.map(|scope| view! { <option value=scope.as_str() selected=scope == Scope::Upload>{scope.words()}</option> })}
+                </select>
+            </div>
             // Without scripts the answer, and with it the secret, would never be seen.
             <button class="button primary" disabled=move || !clock.alive()><Icon glyph=Glyph::Key/>"Create key"</button>
         </ActionForm>
@@ -104,7 +110,7 @@ pub fn curl_example(base: &str, secret: &str) -> String {
 
 #[component]
 fn KeyRow(key_facts: ApiKey, revoke: ServerAction<RevokeKey>) -> impl IntoView {
-    let ApiKey { id, name, prefix, created_at_ms, last_used_at_ms } = key_facts;
+    let ApiKey { id, name, scope, prefix, created_at_ms, last_used_at_ms } = key_facts;
     let question = format!("Revoke “{name}”?");
     view! {
         <li>
@@ -112,7 +118,7 @@ fn KeyRow(key_facts: ApiKey, revoke: ServerAction<RevokeKey>) -> impl IntoView {
                 <b>{name.clone()}</b>
                 <code>{format!("{prefix}…")}</code>
                 <span class="small muted">
-                    "Created "<Moment at_ms=created_at_ms/>", "
+                    "Scope: "{scope.as_str()}". Created "<Moment at_ms=created_at_ms/>", "
                     {match last_used_at_ms {
                         Some(at_ms) => view! { "last used "<Moment at_ms/> }.into_any(),
                         None => view! { "never used" }.into_any(),

@@ -21,7 +21,7 @@ pub fn SignInPage() -> impl IntoView {
     let next = move || query.with_untracked(|query| query.get_str("next").unwrap_or("/").to_owned());
     door::refresh_session(move || action.value().with(|value| matches!(value, Some(Ok(())))));
     view! {
-        <Doorway door=door::ask() title="Sign in" elsewhere=|door| (!door.has_owner).then_some("/sign-up") form=move |door| view! {
+        <Doorway door=door::ask(None) title="Sign in" elsewhere=|door| (!door.has_owner).then_some("/sign-up") form=move |door| view! {
             <h1>"Sign in"</h1>
             <ActionForm action=action attr:class="form">
                 <input type="hidden" name="next" value=next()/>

@@ -1,6 +1,8 @@
-//! Sign up. The first visitor creates the owner's account, and the page says so; a server that takes nobody else says that.
+//! Sign up. The first visitor creates the owner's account, and the page says so; a server that takes nobody else, or only who was invited,
+//! says that.
 
 use leptos::{either::Either, form::ActionForm, prelude::*};
+use leptos_router::hooks::use_query_map;
 
 use super::door::{self, Doorway};
 use crate::{
@@ -15,22 +17,26 @@ const ERROR: &str = "sign-up-error";
 pub fn SignUpPage() -> impl IntoView {
     let action = ServerAction::<SignUp>::new();
     door::refresh_session(move || action.value().with(|value| matches!(value, Some(Ok(())))));
+    let invite = use_query_map().with_untracked(|query| query.get_str("invite").map(str::to_owned));
+    let brought = StoredValue::new(invite.clone());
     view! {
-        <Doorway door=door::ask() title="Create an account" elsewhere=|_| None form=move |door| {
-            if door.registration_open {
-                Either::Left(view! { <SignUpForm action door/> })
+        <Doorway door=door::ask(invite) title="Create an account" elsewhere=|_| None form=move |door| {
+            if door.registration_open || door.invited {
+                Either::Left(view! { <SignUpForm action door invite=brought.get_value()/> })
             } else {
-                Either::Right(view! { <Closed/> })
+                Either::Right(view! { <Closed invited=brought.with_value(Option::is_some)/> })
             }
         }/>
     }
 }
 
 #[component]
-fn SignUpForm(action: ServerAction<SignUp>, door: Door) -> impl IntoView {
+fn SignUpForm(action: ServerAction<SignUp>, door: Door, invite: Option<String>) -> impl IntoView {
     let error = error_of(action.value());
     let pending = action.pending();
-    let intro = if door.has_owner {
+    let intro = if door.invited {
+        "You have been invited. This link makes one account."
+    } else if door.has_owner {
         "Your videos are yours alone until you share them."
     } else {
         "This server is new. Whoever signs up first owns it: this account is the owner's."
@@ -39,6 +45,7 @@ fn SignUpForm(action: ServerAction<SignUp>, door: Door) -> impl IntoView {
         <h1>{if door.has_owner { "Create an account" } else { "Welcome to Millrace" }}</h1>
         <p class="muted">{intro}</p>
         <ActionForm action=action attr:class="form">
+            {invite.map(|secret| view! { <input type="hidden" name="invite" value=secret/> })}
             <FormError id=ERROR error/>
             <TextField id="email" name="email" label="E-mail address" kind="email" autocomplete="username" value=kept(error) error_id=ERROR error/>
             <PasswordField
@@ -59,10 +66,18 @@ fn SignUpForm(action: ServerAction<SignUp>, door: Door) -> impl IntoView {
 }
 
 #[component]
-fn Closed() -> impl IntoView {
+fn Closed(invited: bool) -> impl IntoView {
+    let (heading, text) = if invited {
+        (
+            "This invitation does not work",
+            "It has been used or withdrawn, or it is more than a week old. Ask whoever sent it for a new one.",
+        )
+    } else {
+        ("Signing up is closed", "This server takes no new accounts by itself. Ask whoever runs it for an invitation.")
+    };
     view! {
-        <h1>"Signing up is closed"</h1>
-        <p class="muted">"This server takes no new accounts by itself. Ask whoever runs it to add you."</p>
+        <h1>{heading}</h1>
+        <p class="muted">{text}</p>
         <a class="button wide" href="/sign-in">"Sign in"</a>
     }
 }

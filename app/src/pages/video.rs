@@ -1,6 +1,7 @@
 //! The video page: picture, title, where it stands, how to share it, and what it is made of. Live by the event stream.
 
 use domain::{
+    grant::Lifetime,
     ids::VideoId,
     video::{Playback, Video},
 };
@@ -22,12 +23,13 @@ use crate::{
     player::Player,
     server_fns::{
         AppError,
+        grants::{Sharing, get_sharing},
         videos::{get_playback, get_video, public_url},
     },
 };
 
 /// All that the page shows at first.
-type Loaded = Result<(Video, Playback, String), AppError>;
+type Loaded = Result<(Video, Playback, String, Sharing), AppError>;
 
 /// The page.
 #[component]
@@ -47,7 +49,7 @@ pub fn VideoPage() -> impl IntoView {
         <Transition fallback=Blank>
             {move || Suspend::new(async move {
                 match loaded.await {
-                    Some(Ok((video, playback, base))) => EitherOf3::A(view! { <Shown video playback base/> }),
+                    Some(Ok((video, playback, base, sharing))) => EitherOf3::A(view! { <Shown video playback base sharing/> }),
                     Some(Err(error)) => EitherOf3::B(view! { <LoadError error/> }),
                     None => EitherOf3::C(view! { <NotFound/> }),
                 }
@@ -57,7 +59,7 @@ pub fn VideoPage() -> impl IntoView {
 }
 
 async fn load(id: VideoId) -> Loaded {
-    Ok((get_video(id).await?, get_playback(id).await?, public_url().await?))
+    Ok((get_video(id).await?, get_playback(id, Lifetime::Renewed).await?, public_url().await?, get_sharing(id).await?))
 }
 
 /// What is there while the video is on its way: its shape.
@@ -67,15 +69,15 @@ fn Blank() -> impl IntoView {
 }
 
 #[component]
-fn Shown(video: Video, playback: Playback, base: String) -> impl IntoView {
+fn Shown(video: Video, playback: Playback, base: String, sharing: Sharing) -> impl IntoView {
     let live = expect_context::<Live>();
     let id = video.id;
     let video = RwSignal::new(video);
     let playback = RwSignal::new(playback);
     let deleted = RwSignal::new(false);
-    let renew = move || {
+    let renew = move |lifetime: Lifetime| {
         spawn_local(async move {
-            if let Ok(fresh) = get_playback(id).await {
+            if let Ok(fresh) = get_playback(id, lifetime).await {
                 playback.try_set(fresh);
             }
         });
@@ -99,10 +101,10 @@ fn Shown(video: Video, playback: Playback, base: String) -> impl IntoView {
             Either::Right(view! {
                 <div class="page video-page">
                     <div class="video-main">
-                        <Player playback=playback renew=Callback::new(move |()| renew())/>
+                        <Player playback=playback renew=Callback::new(renew)/>
                         <VideoHead video/>
                     </div>
-                    <VideoSide video base=base.clone()/>
+                    <VideoSide video base=base.clone() sharing=sharing.clone()/>
                 </div>
             })
         }}
@@ -110,11 +112,11 @@ fn Shown(video: Video, playback: Playback, base: String) -> impl IntoView {
 }
 
 /// Takes a newer state of the video in. The player is told only what changes for it: a new grant would start it anew.
-fn take(video: RwSignal<Video>, playback: RwSignal<Playback>, fresh: Video, renew: impl Fn()) {
+fn take(video: RwSignal<Video>, playback: RwSignal<Playback>, fresh: Video, renew: impl Fn(Lifetime)) {
     let Some(before) = video.try_get_untracked() else { return };
     let matters = |video: &Video| (video.playable, video.stage.status(), video.poster_url.is_some());
     if matters(&before) != matters(&fresh) {
-        renew();
+        renew(Lifetime::Renewed);
     } else if playback.with_untracked(|playback| playback.progress != fresh.progress || playback.title != fresh.title) {
         let (progress, title) = (fresh.progress, fresh.title.clone());
         playback.update(|playback| {

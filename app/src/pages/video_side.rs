@@ -6,6 +6,7 @@ use domain::{
 };
 use leptos::{form::ActionForm, prelude::*};
 
+use super::video_grants::ShareWith;
 use crate::{
     components::{
         announcer::Announcer,
@@ -14,7 +15,7 @@ use crate::{
         words,
     },
     icons::{Glyph, Icon},
-    server_fns::videos::SetVisibility,
+    server_fns::{grants::Sharing, videos::SetVisibility},
 };
 
 /// The panels.
@@ -24,10 +25,14 @@ pub fn VideoSide(
     video: RwSignal<Video>,
     /// The address under which others reach this server.
     base: String,
+    /// How it is shared.
+    sharing: Sharing,
 ) -> impl IntoView {
+    let id = video.with_untracked(|video| video.id);
     view! {
         <aside class="video-side" aria-label="About this video">
             <Share video base/>
+            <ShareWith id sharing/>
             <Renditions video/>
             <Source video/>
         </aside>
@@ -36,7 +41,9 @@ pub fn VideoSide(
 
 const fn visibility_words(visibility: Visibility) -> (Glyph, &'static str, &'static str) {
     match visibility {
-        Visibility::Private => (Glyph::Lock, "Private", "Only you can watch it. Its links show nothing to others."),
+        Visibility::Private => {
+            (Glyph::Lock, "Private", "Only you can watch it, and whom you share it with below. Its own link shows nothing to others.")
+        }
         Visibility::Unlisted => {
             (Glyph::Link, "With link", "Everybody who has the link can watch it. Search engines are told to stay away.")
         }

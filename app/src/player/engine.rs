@@ -7,6 +7,7 @@ use std::{
     rc::{Rc, Weak},
 };
 
+use domain::grant::Lifetime;
 use leptos::prelude::*;
 use web_sys::{HtmlElement, HtmlVideoElement};
 
@@ -16,6 +17,7 @@ use super::{
     phase::{MediaFacts, Trouble},
     preferences,
     recovery::{Fault, Recovery, Remedy},
+    renewal::Signatures,
     screen::Screen,
     script,
     start::StartOptions,
@@ -31,9 +33,13 @@ pub(super) struct Engine {
     pub(super) store: Store,
     pub(super) video: HtmlVideoElement,
     pub(super) group: HtmlElement,
-    renew: Callback<()>,
+    pub(super) renew: Callback<Lifetime>,
+    /// What to ask it for.
+    lifetime: Cell<Lifetime>,
     start: StartOptions,
     hls: RefCell<Option<Rc<Hls>>>,
+    /// What hls.js puts into the addresses that it asks for.
+    pub(super) signatures: Rc<RefCell<Option<Signatures>>>,
     recovery: RefCell<Recovery>,
     /// The address that is open, or about to be.
     url: RefCell<Option<String>>,
@@ -47,6 +53,7 @@ pub(super) struct Engine {
     renewing: Cell<bool>,
     retry: Timer,
     renewal: Timer,
+    pub(super) refresh: Timer,
     pub(super) idle: Timer,
     pub(super) note: Timer,
     listeners: RefCell<Option<Listeners>>,
@@ -55,14 +62,22 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Takes the rendered elements over and loads what there is to play.
-    pub(super) fn start(store: Store, group: HtmlElement, video: HtmlVideoElement, renew: Callback<()>, start: StartOptions) -> Rc<Self> {
+    pub(super) fn start(
+        store: Store,
+        group: HtmlElement,
+        video: HtmlVideoElement,
+        renew: Callback<Lifetime>,
+        start: StartOptions,
+    ) -> Rc<Self> {
         let engine = Rc::new_cyclic(|this| Self {
             store,
             video,
             group,
             renew,
+            lifetime: Cell::default(),
             start,
             hls: RefCell::default(),
+            signatures: Rc::default(),
             recovery: RefCell::default(),
             url: RefCell::default(),
             at: Cell::new(start.at),
@@ -71,6 +86,7 @@ impl Engine {
             renewing: Cell::new(false),
             retry: Timer::default(),
             renewal: Timer::default(),
+            refresh: Timer::default(),
             idle: Timer::default(),
             note: Timer::default(),
             listeners: RefCell::default(),
@@ -92,6 +108,9 @@ impl Engine {
             self.reopen(url);
         } else if self.url.borrow().is_none() && untroubled && (self.wanted.get() || !saves_data()) {
             self.open(url);
+        } else if self.hls.borrow().is_some() && self.url.borrow().as_ref() != Some(&url) {
+            self.url.replace(Some(url));
+            self.sign_anew();
         }
     }
 
@@ -140,6 +159,11 @@ impl Engine {
         self.recovery.take();
         self.at.set(0.0);
         self.started.set(false);
+    }
+
+    /// This engine, for what comes back later and must not keep it.
+    pub(super) fn this(&self) -> Weak<Self> {
+        self.this.clone()
     }
 
     /// The network is back: no need to wait for the timer.
@@ -227,7 +251,7 @@ impl Engine {
                 engine.give_up(Trouble::Expired);
             }
         });
-        self.renew.run(());
+        self.renew.run(self.lifetime.get());
     }
 
     fn give_up(&self, trouble: Trouble) {
@@ -253,6 +277,7 @@ impl Engine {
     }
 
     fn close(&self) {
+        self.refresh.cancel();
         drop(self.hls.take());
         if self.video.has_attribute("src") {
             let _ = self.video.remove_attribute("src");
@@ -284,7 +309,7 @@ impl Engine {
         }
         if Hls::is_supported() {
             let this = self.this.clone();
-            let opened = Hls::open(&self.video, &url, self.at.get(), move |event| {
+            let opened = Hls::open(&self.video, &url, self.at.get(), &self.signatures, move |event| {
                 let this = this.clone();
                 // Not from inside hls.js's own call: a remedy may destroy it.
                 leptos::task::spawn_local(async move {
@@ -294,10 +319,19 @@ impl Engine {
                 });
             });
             match opened {
-                Ok(hls) => drop(self.hls.replace(Some(Rc::new(hls)))),
+                Ok(hls) => {
+                    drop(self.hls.replace(Some(Rc::new(hls))));
+                    self.sign_anew();
+                }
                 Err(_) => self.give_up(Trouble::Unsupported),
             }
         } else if !self.video.can_play_type("application/vnd.apple.mpegurl").is_empty() {
+            if self.lifetime.replace(Lifetime::Film) == Lifetime::Renewed
+                && self.store.look(|state| state.playback.renew_in_seconds.is_some())
+            {
+                // It reads the playlists once and asks nobody for more: it needs addresses that last.
+                return self.ask_for_renewal();
+            }
             self.video.set_src(&url);
             self.resume();
         } else {
@@ -329,36 +363,9 @@ impl Engine {
         }
     }
 
-    fn resume(&self) {
+    pub(super) fn resume(&self) {
         if self.wanted.get() {
             self.start_video();
-        }
-    }
-
-    fn start_video(&self) {
-        let Ok(promise) = self.video.play() else { return };
-        let this = self.this.clone();
-        leptos::task::spawn_local(async move {
-            let Err(error) = wasm_bindgen_futures::JsFuture::from(promise).await else { return };
-            let name = js_sys::Reflect::get(&error, &"name".into()).ok().and_then(|name| name.as_string());
-            if let Some(engine) = this.upgrade()
-                && name.as_deref() == Some("NotAllowedError")
-            {
-                engine.play_refused();
-            }
-        });
-    }
-
-    /// The browser starts nothing by itself that can be heard: without sound, with a button that brings it back. If not even
-    /// that, the viewer presses play.
-    fn play_refused(&self) {
-        if self.video.muted() || self.started.get() {
-            self.wanted.set(false);
-            self.observe();
-        } else {
-            self.video.set_muted(true);
-            self.store.change(|state| (state.sound.muted, state.sound.muted_by_browser) = (true, true));
-            self.resume();
         }
     }
 

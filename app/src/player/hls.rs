@@ -3,9 +3,9 @@
 
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::HtmlVideoElement;
+use web_sys::{HtmlVideoElement, XmlHttpRequest};
 
-use super::{hls_extern::JsHls, quality::Rung, recovery::Fault};
+use super::{hls_extern::JsHls, quality::Rung, recovery::Fault, renewal::Signatures};
 
 /// Seconds to buffer before the viewer has pressed play: the first segment, for the first picture.
 const BUFFER_BEFORE_PLAY: f64 = 1.0;
@@ -28,6 +28,7 @@ pub(super) enum HlsEvent {
 }
 
 type Listener = Closure<dyn FnMut(JsValue, JsValue)>;
+type Shared<T> = std::rc::Rc<std::cell::RefCell<T>>;
 
 /// One instance at work.
 pub(super) struct Hls {
@@ -36,6 +37,7 @@ pub(super) struct Hls {
     parsed: std::rc::Rc<std::cell::Cell<bool>>,
     /// hls.js calls these until it is destroyed.
     _listeners: Vec<Listener>,
+    _sign: Closure<dyn FnMut(XmlHttpRequest, String)>,
 }
 
 impl Hls {
@@ -44,9 +46,24 @@ impl Hls {
         JsHls::is_supported()
     }
 
-    /// Plays `url` in `video` from second `at`; `on_event` hears what happens.
-    pub(super) fn open(video: &HtmlVideoElement, url: &str, at: f64, on_event: impl Fn(HlsEvent) + 'static) -> Result<Self, JsValue> {
-        let inner = JsHls::new(&config(at))?;
+    /// Plays `url` in `video` from second `at`, asking for everything with the `signatures` of that moment; `on_event` hears what happens.
+    pub(super) fn open(
+        video: &HtmlVideoElement,
+        url: &str,
+        at: f64,
+        signatures: &Shared<Option<Signatures>>,
+        on_event: impl Fn(HlsEvent) + 'static,
+    ) -> Result<Self, JsValue> {
+        let signatures = signatures.clone();
+        let sign = Closure::<dyn FnMut(XmlHttpRequest, String)>::new(move |request: XmlHttpRequest, url: String| {
+            if let Some(fresh) = signatures.borrow().as_ref().and_then(|signatures| signatures.refresh(&url)) {
+                // hls.js opens what was not opened here.
+                let _ = request.open("GET", &fresh);
+            }
+        });
+        let config = config(at);
+        set(&config, "xhrSetup", sign.as_ref());
+        let inner = JsHls::new(&config)?;
         let on_event = std::rc::Rc::new(on_event);
         let parsed = std::rc::Rc::new(std::cell::Cell::new(false));
         let mut listeners = Vec::new();
@@ -65,7 +82,7 @@ impl Hls {
         }
         inner.load_source(url);
         inner.attach_media(video);
-        Ok(Self { inner, parsed, _listeners: listeners })
+        Ok(Self { inner, parsed, _listeners: listeners, _sign: sign })
     }
 
     /// Loads on after a network fault; `false` where there is nothing to go on from.

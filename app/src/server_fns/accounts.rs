@@ -13,19 +13,28 @@ pub struct Door {
     pub has_owner: bool,
     /// Whether an account can be created now.
     pub registration_open: bool,
+    /// Whether the visitor came with an invitation that stands.
+    pub invited: bool,
     /// Whether the visitor is signed in already.
     pub signed_in: bool,
 }
 
 /// What the visitor may do.
 #[server(prefix = "/app", endpoint = "door", input = GetUrl)]
-pub async fn look_at_door() -> Result<Door, AppError> {
+pub async fn look_at_door(
+    /// The secret of an invitation.
+    invite: Option<String>,
+) -> Result<Door, AppError> {
     use crate::request;
     let state = request::state();
     let signed_in = request::maybe_viewer(&state).await?.is_some();
     let has_owner = state.accounts.has_owner().await.map_err(request::refuse)?;
     let registration_open = state.accounts.registration_open().await.map_err(request::refuse)?;
-    Ok(Door { has_owner, registration_open, signed_in })
+    let invited = match invite {
+        Some(secret) => state.invites.stands(&secret).await.map_err(request::refuse)?,
+        None => false,
+    };
+    Ok(Door { has_owner, registration_open, invited, signed_in })
 }
 
 /// Who is signed in, if anybody is.
@@ -46,11 +55,18 @@ pub async fn sign_up(
     email: String,
     /// The password.
     password: String,
+    /// The secret of an invitation.
+    invite: Option<String>,
 ) -> Result<(), AppError> {
     use crate::request;
+    use ::server::services::accounts::SignUp;
     let state = request::state();
-    let account = state.accounts.sign_up(&email, &password).await.map_err(|error| request::refuse(error).keeping(&email))?;
-    request::start_session(account.id).await?;
+    request::at_the_door(&state).await.map_err(|error| error.keeping(&email))?;
+    let address = Some(request::client_address(&state).await?);
+    let invite = invite.as_deref().filter(|secret| !secret.is_empty());
+    let signed_up = state.accounts.sign_up(SignUp { email: &email, password: &password, invite, address }).await;
+    let account = signed_up.map_err(|error| request::refuse(error).keeping(&email))?;
+    request::start_session(&state, account.id).await?;
     request::go_to("/");
     Ok(())
 }
@@ -70,7 +86,7 @@ pub async fn sign_in(
     let address = request::client_address(&state).await?;
     let signed_in = state.accounts.sign_in(&email, &password, address).await;
     let account = signed_in.map_err(|error| request::refuse(error).keeping(&email))?;
-    request::start_session(account.id).await?;
+    request::start_session(&state, account.id).await?;
     request::go_to(request::own_path(next.as_deref()));
     Ok(())
 }
@@ -79,12 +95,17 @@ pub async fn sign_in(
 #[server(prefix = "/app", endpoint = "sign-out")]
 pub async fn sign_out() -> Result<(), AppError> {
     use crate::request;
+    let state = request::state();
+    if request::maybe_viewer(&state).await?.is_some() {
+        let actor = request::actor(&state).await?;
+        state.sessions.sign_out(actor, &request::session_id().await?).await.map_err(request::refuse)?;
+    }
     request::end_session().await?;
     request::go_to("/sign-in");
     Ok(())
 }
 
-/// Changes the password; other sessions of the account end.
+/// Changes the password; other sessions of the account end, and this one goes on under a new id.
 #[server(prefix = "/app", endpoint = "change-password")]
 pub async fn change_password(
     /// The password as it is.
@@ -94,9 +115,11 @@ pub async fn change_password(
 ) -> Result<(), AppError> {
     use crate::request;
     let state = request::state();
-    let user = request::viewer(&state).await?;
+    let actor = request::actor(&state).await?;
+    request::at_the_door(&state).await?;
     let session = request::session_id().await?;
-    state.accounts.change_password(user, &current, &new, &session).await.map_err(request::refuse)?;
+    state.accounts.change_password(actor, &current, &new, &session).await.map_err(request::refuse)?;
+    request::renew_session().await?;
     request::go_to("/settings?saved=password");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! API keys.
 
 use domain::{
-    account::{ApiKey, NewApiKey},
+    account::{ApiKey, NewApiKey, Scope},
     ids::ApiKeyId,
 };
 use leptos::{server, server_fn::codec::GetUrl};
@@ -22,11 +22,13 @@ pub async fn list_keys() -> Result<Vec<ApiKey>, AppError> {
 pub async fn create_key(
     /// What its owner calls it.
     name: String,
+    /// What it may do.
+    scope: Scope,
 ) -> Result<NewApiKey, AppError> {
     use crate::request;
     let state = request::state();
-    let user = request::viewer(&state).await?;
-    state.api_keys.create(user, &name).await.map_err(|error| request::refuse(error).keeping(&name))
+    let actor = request::actor(&state).await?;
+    state.api_keys.create(actor, &name, scope).await.map_err(|error| request::refuse(error).keeping(&name))
 }
 
 /// Revokes a key: requests with it are refused from now on.
@@ -37,6 +39,6 @@ pub async fn revoke_key(
 ) -> Result<(), AppError> {
     use crate::request;
     let state = request::state();
-    let user = request::viewer(&state).await?;
-    state.api_keys.revoke(user, id).await.map_err(request::refuse)
+    let actor = request::actor(&state).await?;
+    state.api_keys.revoke(actor, id).await.map_err(request::refuse)
 }

@@ -1,7 +1,11 @@
 //! What pages ask the server: each function is who → one service call → map. The same types as in REST and the event stream.
 
 pub mod accounts;
+pub mod audit_log;
+pub mod grants;
 pub mod keys;
+pub mod people;
+pub mod sessions;
 pub mod videos;
 
 use domain::error::{Code, Problem};

@@ -1,6 +1,7 @@
 //! Videos: the library's pages, one video, and what its owner can do with it.
 
 use domain::{
+    grant::Lifetime,
     ids::VideoId,
     video::{Playback, Video, VideoPage, Visibility},
 };
@@ -40,11 +41,13 @@ pub async fn get_video(
 pub async fn get_playback(
     /// The video.
     id: VideoId,
+    /// How long its addresses are to last.
+    lifetime: Lifetime,
 ) -> Result<Playback, AppError> {
     use crate::request;
     let state = request::state();
     let user = request::viewer(&state).await?;
-    state.playback.for_owner(user, id).await.map_err(request::refuse)
+    state.playback.for_owner(user, id, lifetime).await.map_err(request::refuse)
 }
 
 /// The address under which others reach this server, without a slash at its end.
@@ -77,8 +80,8 @@ pub async fn set_visibility(
 ) -> Result<Video, AppError> {
     use crate::request;
     let state = request::state();
-    let user = request::viewer(&state).await?;
-    state.videos.set_visibility(user, id, visibility).await.map_err(request::refuse)
+    let actor = request::actor(&state).await?;
+    state.videos.set_visibility(actor, id, visibility).await.map_err(request::refuse)
 }
 
 /// Deletes a video and everything stored for it.
@@ -89,8 +92,8 @@ pub async fn delete_video(
 ) -> Result<(), AppError> {
     use crate::request;
     let state = request::state();
-    let user = request::viewer(&state).await?;
-    state.videos.delete(user, id).await.map_err(request::refuse)?;
+    let actor = request::actor(&state).await?;
+    state.videos.delete(actor, id).await.map_err(request::refuse)?;
     request::go_to("/");
     Ok(())
 }

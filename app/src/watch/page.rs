@@ -27,9 +27,19 @@ pub(super) fn document(page: &WatchPage) -> impl IntoView + use<> {
     }
 }
 
-/// A document without one.
+/// A document without one, for what is not to be had.
 pub(super) fn missing(kind: Kind) -> impl IntoView {
     let title = "This video is private or does not exist";
+    let advice = "Ask whoever sent you the link for a new one. If it is your own video, sign in and look at who may watch it.";
+    message(kind, title, advice)
+}
+
+/// A document without one, for a frame in a site that may not show it.
+pub(super) fn not_here() -> impl IntoView {
+    message(Kind::Embed, "This video may not be shown on this site", "Its owner has named the sites that may.")
+}
+
+fn message(kind: Kind, title: &'static str, advice: &'static str) -> impl IntoView {
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -38,7 +48,7 @@ pub(super) fn missing(kind: Kind) -> impl IntoView {
                 {(kind == Kind::Watch).then(bar)}
                 <main class="watch-missing">
                     <h1>{title}</h1>
-                    <p>"Ask whoever sent you the link for a new one. If it is your own video, sign in and look at who may watch it."</p>
+                    <p>{advice}</p>
                 </main>
             </body>
         </html>
@@ -53,16 +63,18 @@ fn class(kind: Kind) -> &'static str {
 }
 
 fn watch(page: &WatchPage) -> impl IntoView + use<> {
-    let link = page.watch_url.clone();
+    let link = (!page.by_grant).then(|| page.watch_url.clone());
     view! {
         {bar()}
         <main class="watch-main">
             {player(page.playback.clone())}
             <h1>{page.playback.title.clone()}</h1>
-            <p class="watch-link">
-                <span>"Link to this video"</span>
-                <code>{link}</code>
-            </p>
+            {link.map(|link| view! {
+                <p class="watch-link">
+                    <span>"Link to this video"</span>
+                    <code>{link}</code>
+                </p>
+            })}
         </main>
     }
 }
@@ -84,7 +96,7 @@ fn bar() -> impl IntoView {
 /// The player in its container. The embed entry renders the very same component into it and takes over the elements it finds.
 fn player(playback: Playback) -> impl IntoView {
     // On the server nobody asks for anything.
-    let renew = Callback::new(|()| {});
+    let renew = Callback::new(|_| {});
     view! {
         <div id=PLAYER_ID>
             <Player playback=Signal::stored(playback) renew=renew />

@@ -2,7 +2,7 @@
 
 use domain::video::{Playback, PlaybackState};
 
-use super::{Kind, WatchPage, render, render_missing};
+use super::{Kind, WatchPage, render, render_missing, render_not_here};
 
 fn page(kind: Kind) -> WatchPage {
     WatchPage {
@@ -16,12 +16,15 @@ fn page(kind: Kind) -> WatchPage {
             size: (720, 1280),
             duration_ms: 30_500,
             expires_at: Some(1),
+            media: Vec::new(),
+            renew_in_seconds: Some(400),
         },
         kind,
         watch_url: "https://v.example/watch/abcdefghjkmnpqrs".to_owned(),
         embed_url: "https://v.example/embed/abcdefghjkmnpqrs".to_owned(),
         oembed_url: "https://v.example/oembed?url=x&format=json".to_owned(),
         index: false,
+        by_grant: false,
     }
 }
 
@@ -66,7 +69,7 @@ fn only_public_videos_are_indexed() {
 
 #[test]
 fn the_pages_need_no_inline_script_and_no_style_attribute() {
-    for html in [render(&page(Kind::Watch)), render(&page(Kind::Embed)), render_missing(Kind::Embed)] {
+    for html in [render(&page(Kind::Watch)), render(&page(Kind::Embed)), render_missing(Kind::Embed), render_not_here()] {
         assert!(!html.contains(" style="), "{html}");
         assert!(!html.contains("<style"), "{html}");
     }
@@ -77,4 +80,12 @@ fn the_embed_is_the_player_alone() {
     let html = render(&page(Kind::Embed));
     assert!(!html.contains("watch-bar") && !html.contains("<h1"), "{html}");
     assert!(html.contains("aria-label=\"Sign &lt;/script&gt;") || html.contains("video player"), "{html}");
+}
+
+#[test]
+fn who_came_by_a_link_of_their_own_is_not_shown_one_that_opens_nothing() {
+    assert!(render(&page(Kind::Watch)).contains("Link to this video"));
+    assert!(!render(&WatchPage { by_grant: true, ..page(Kind::Watch) }).contains("Link to this video"));
+    let refused = render_not_here();
+    assert!(!refused.contains("id=\"playback\"") && !refused.contains("<script"), "{refused}");
 }

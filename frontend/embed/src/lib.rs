@@ -34,10 +34,10 @@ fn player(playback: Playback, options: StartOptions) -> impl IntoView {
     let id = playback.playback_id.clone();
     let playback = RwSignal::new(playback);
     let gone = RwSignal::new(false);
-    let renew = Callback::new(move |()| {
+    let renew = Callback::new(move |lifetime| {
         let id = id.clone();
         leptos::task::spawn_local(async move {
-            match playback::fetch(id.as_str()).await {
+            match playback::fetch(id.as_str(), lifetime).await {
                 Fetched::Fresh(fresh) => playback.set(fresh),
                 Fetched::Gone => gone.set(true),
                 // The player asks again, or says that the link has run out.

@@ -1,7 +1,8 @@
 //! Delivery by CloudFront: segments straight from the bucket, playlists through the distribution's second origin, which is us. URLs carry
 //! a custom policy with a wildcard, so that one signature opens everything below a path and nothing else.
 //!
-//! CloudFront knows no [`Audience`]: what was signed for everybody with the link opens until it expires, also once the video is private.
+//! CloudFront knows no [`Audience`]: what was signed opens until it expires, also once the video is private or the grant revoked. What ends
+//! there is the next renewal.
 
 use std::{collections::BTreeMap, fmt, sync::Mutex};
 
@@ -133,6 +134,12 @@ impl Cdn for CloudFrontCdn {
         self.sign_below(&StorageKey::generation_prefix(generation), expires_at)
     }
 
+    fn sign_file(&self, generation: GenerationId, _audience: Audience, file: &str, expires_at: u64) -> String {
+        let url = format!("{}/{}{file}", self.url, StorageKey::generation_prefix(generation));
+        let query = self.query(url.clone(), expires_at);
+        format!("{url}?{query}")
+    }
+
     fn sign_playlists(&self, grant: &str, expires_at: u64) -> SignedPrefix {
         self.sign_below(&format!("hls/{grant}/"), expires_at)
     }
@@ -193,7 +200,7 @@ mod tests {
         let expires_at = vectors["expires_at"].as_u64().expect("a second");
         let generation = text(&vectors["generation"]).parse().expect("an id");
         let playlists = cdn.sign_playlists(text(&vectors["grant"]), expires_at);
-        [(cdn.sign(generation, Audience::Shared, expires_at), "media"), (playlists, "playlists")]
+        [(cdn.sign(generation, Audience::Link, expires_at), "media"), (playlists, "playlists")]
     }
 
     fn parameter<'a>(query: &'a str, name: &str) -> &'a str {

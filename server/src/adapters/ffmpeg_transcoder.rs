@@ -2,7 +2,7 @@
 //! renditions in one process with one decode.
 //!
 //! Its one rule: no byte of a source is read by anything but our own sniffing before it is inside the sandbox, with the one
-//! demuxer that the sniffing named. It needs the two programs, util-linux' prlimit and, to seal them off, bubblewrap; it
+//! demuxer that the sniffing named. It needs the two programs and, to seal them off, bubblewrap or a kernel with Landlock; it
 //! leaves objects below the request's generation and nothing else.
 
 mod child;
@@ -36,8 +36,17 @@ use domain::{source::SourceFacts, storage_key::StorageKey};
 use tokio::{sync::OnceCell, task::JoinHandle};
 use uuid::Uuid;
 
-pub use self::settings::{FfmpegSettings, Limits, SandboxMode};
-use self::{encode::Made, engine::Engine, failure::engine as engine_failure, fetched::Fetched, progress::Progress};
+use self::{
+    encode::Made,
+    engine::{Engine, NotReady},
+    failure::engine as engine_failure,
+    fetched::Fetched,
+    progress::Progress,
+};
+pub use self::{
+    sandbox::helper::role as sandbox_role,
+    settings::{FfmpegSettings, Limits, SandboxMode},
+};
 use crate::ports::{
     blob_store::BlobStore,
     transcoder::{TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
@@ -67,7 +76,7 @@ impl FfmpegTranscoder {
     }
 
     /// The programs, once they are found; a failure is tried again the next time.
-    async fn engine(&self) -> Result<&Arc<Engine>, TranscodeError> {
+    async fn engine(&self) -> Result<&Arc<Engine>, NotReady> {
         let find = async || {
             scratch::sweep(&self.settings.scratch).await.map_err(|error| engine_failure("the scratch folder cannot be used", error))?;
             Engine::find(&self.settings).await.map(Arc::new)
@@ -83,6 +92,14 @@ impl FfmpegTranscoder {
 
 #[async_trait::async_trait]
 impl Transcoder for FfmpegTranscoder {
+    async fn refusal(&self) -> Option<String> {
+        match self.engine().await {
+            Err(NotReady::NoSandbox(reason)) => Some(reason),
+            // Whatever else is wrong shows with the first job, as it may be that job's.
+            Ok(_) | Err(NotReady::Broken(_)) => None,
+        }
+    }
+
     async fn probe(&self, source: &StorageKey) -> Result<SourceFacts, TranscodeError> {
         let engine = self.engine().await?;
         let file = self.fetched.get(self.store.as_ref(), source, &self.settings.scratch).await?;

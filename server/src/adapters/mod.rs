@@ -10,6 +10,7 @@ pub mod fs_store;
 mod init_segment;
 pub mod mediaconvert_transcoder;
 pub mod origin_cdn;
+pub mod outgoing;
 mod part_locks;
 mod resent_part;
 pub mod s3_store;

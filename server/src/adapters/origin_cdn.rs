@@ -1,23 +1,30 @@
-//! Delivery by this process: URLs on our own origin, signed with HMAC-SHA256 over generation, audience and expiry. A segment request is checked
+//! Delivery by this process: URLs on our own origin, signed with HMAC-SHA256 over generation, grant and expiry. A segment request is checked
 //! with the key in memory and touches no database.
 
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{ids::GenerationId, storage_key::StorageKey};
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretSlice};
-use sha2::Sha256;
+use domain::{
+    ids::{GenerationId, GrantId},
+    storage_key::StorageKey,
+};
+use uuid::Uuid;
 
-use crate::ports::cdn::{Audience, Cdn, CdnError, SignedPrefix, Verified};
+use crate::{
+    ports::cdn::{Audience, Cdn, CdnError, SignedPrefix, Verified},
+    signing::{SIGNATURE_BYTES, SigningKeys},
+};
 
 /// Path under which this origin serves published objects, with a slash at both ends.
 pub const MEDIA_PATH: &str = "/media/";
 
+/// Keeps these signatures apart from those that the same keys make over grants.
+const LABEL: &str = "millrace media v2";
+
 /// Our own origin as a CDN.
 pub struct OriginCdn {
     public_url: String,
-    key: SecretSlice<u8>,
+    keys: SigningKeys,
 }
 
 impl fmt::Debug for OriginCdn {
@@ -26,39 +33,82 @@ impl fmt::Debug for OriginCdn {
     }
 }
 
-impl OriginCdn {
-    /// Delivery at `public_url`, signed with `key`.
-    pub fn new(public_url: String, key: SecretSlice<u8>) -> Self {
-        Self { public_url, key }
+/// What a query says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Claims {
+    expires_at: u64,
+    audience: Audience,
+    /// Whether it opens one file alone.
+    one_file: bool,
+    key_id: u8,
+}
+
+impl Claims {
+    /// As it stands in a query, in front of the signature. The one spelling: every other is refused.
+    fn text(self) -> String {
+        let Self { expires_at, audience, one_file, key_id } = self;
+        let scope = if one_file { "&f=1" } else { "" };
+        match audience {
+            Audience::Owner => format!("e={expires_at}&g=o{scope}&k={key_id:02x}"),
+            Audience::Link => format!("e={expires_at}&g=l{scope}&k={key_id:02x}"),
+            Audience::Named(grant) => format!("e={expires_at}&g={}{scope}&k={key_id:02x}", grant.0.simple()),
+        }
     }
 
-    fn mac(&self, generation: GenerationId, audience: Audience, expires_at: u64) -> Hmac<Sha256> {
-        // The label keeps these signatures apart from those that the same key makes over grants.
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret()).expect("HMAC takes keys of any length");
-        mac.update(b"millrace media v1\0");
-        mac.update(generation.0.as_bytes());
-        mac.update(letter(audience).as_bytes());
-        mac.update(&expires_at.to_be_bytes());
-        mac
+    fn parse(text: &str) -> Option<Self> {
+        let (mut expires_at, mut audience, mut one_file, mut key_id) = (None, None, false, None);
+        for pair in text.split('&') {
+            match pair.split_once('=')? {
+                ("e", value) => expires_at = Some(value.parse().ok()?),
+                ("g", "o") => audience = Some(Audience::Owner),
+                ("g", "l") => audience = Some(Audience::Link),
+                ("g", value) => audience = Some(Audience::Named(GrantId(Uuid::try_parse(value).ok()?))),
+                ("f", "1") => one_file = true,
+                ("k", value) => key_id = Some(u8::from_str_radix(value, 16).ok()?),
+                _ => return None,
+            }
+        }
+        let claims = Self { expires_at: expires_at?, audience: audience?, one_file, key_id: key_id? };
+        (claims.text() == text).then_some(claims)
+    }
+
+    /// What is signed: the claims, the generation, and the file where it is for one alone.
+    fn message(self, generation: GenerationId, file: &str) -> Vec<u8> {
+        let mut message = self.text().into_bytes();
+        message.push(0);
+        message.extend_from_slice(generation.0.as_bytes());
+        if self.one_file {
+            message.extend_from_slice(file.as_bytes());
+        }
+        message
     }
 }
 
-/// The audience as it stands in a query.
-const fn letter(audience: Audience) -> &'static str {
-    match audience {
-        Audience::Owner => "o",
-        Audience::Shared => "l",
+impl OriginCdn {
+    /// Delivery at `public_url`, signed with `keys`.
+    pub fn new(public_url: String, keys: SigningKeys) -> Self {
+        Self { public_url, keys }
+    }
+
+    fn query(&self, generation: GenerationId, audience: Audience, file: Option<&str>, expires_at: u64) -> String {
+        let claims = Claims { expires_at, audience, one_file: file.is_some(), key_id: self.keys.current_id() };
+        let signature = self.keys.sign(LABEL, &claims.message(generation, file.unwrap_or_default()));
+        format!("{}&s={}", claims.text(), URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn base(&self, generation: GenerationId) -> String {
+        format!("{}{MEDIA_PATH}{generation}/", self.public_url)
     }
 }
 
 #[async_trait::async_trait]
 impl Cdn for OriginCdn {
     fn sign(&self, generation: GenerationId, audience: Audience, expires_at: u64) -> SignedPrefix {
-        let signature = URL_SAFE_NO_PAD.encode(self.mac(generation, audience, expires_at).finalize().into_bytes());
-        SignedPrefix {
-            base: format!("{}{MEDIA_PATH}{generation}/", self.public_url),
-            query: format!("e={expires_at}&a={}&s={signature}", letter(audience)),
-        }
+        SignedPrefix { base: self.base(generation), query: self.query(generation, audience, None, expires_at) }
+    }
+
+    fn sign_file(&self, generation: GenerationId, audience: Audience, file: &str, expires_at: u64) -> String {
+        SignedPrefix { base: self.base(generation), query: self.query(generation, audience, Some(file), expires_at) }.url(file)
     }
 
     fn sign_playlists(&self, grant: &str, _expires_at: u64) -> SignedPrefix {
@@ -67,25 +117,15 @@ impl Cdn for OriginCdn {
     }
 
     fn verify(&self, generation: &str, file: &str, query: &str, now: u64) -> Option<Verified> {
-        let (mut expires_at, mut audience, mut signature) = (None, None, None);
-        for pair in query.split('&') {
-            match pair.split_once('=')? {
-                ("e", value) if expires_at.is_none() => expires_at = Some(value.parse::<u64>().ok()?),
-                ("a", value) if audience.is_none() => {
-                    audience = Some([Audience::Owner, Audience::Shared].into_iter().find(|audience| letter(*audience) == value)?);
-                }
-                ("s", value) if signature.is_none() => signature = Some(URL_SAFE_NO_PAD.decode(value).ok()?),
-                _ => return None,
-            }
-        }
-        let generation: GenerationId = generation.parse().ok()?;
-        let (expires_at, audience) = (expires_at?, audience?);
-        // `verify_slice` compares in constant time.
-        self.mac(generation, audience, expires_at).verify_slice(&signature?).ok()?;
-        if expires_at < now {
+        let (text, signature) = query.rsplit_once("&s=")?;
+        let claims = Claims::parse(text)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        // UUIDs can be written in several ways; we write them in one.
+        let parsed: GenerationId = generation.parse().ok().filter(|parsed: &GenerationId| parsed.to_string() == generation)?;
+        if !self.keys.verify(claims.key_id, LABEL, &claims.message(parsed, file), &signature, SIGNATURE_BYTES) || claims.expires_at < now {
             return None;
         }
-        StorageKey::published(generation, file).map(|key| Verified { generation, key, audience })
+        StorageKey::published(parsed, file).map(|key| Verified { generation: parsed, key, audience: claims.audience })
     }
 
     async fn withdraw(&self, _generation: GenerationId) -> Result<(), CdnError> {
@@ -107,12 +147,12 @@ mod tests {
     fn a_signature_opens_its_generation_until_its_hour_and_nothing_else() {
         let cdn = cdn(b"secret");
         let generation = GenerationId(Uuid::now_v7());
-        let signed = cdn.sign(generation, Audience::Shared, 1_000);
+        let signed = cdn.sign(generation, Audience::Link, 1_000);
         let url = signed.url("720p/00001.m4s");
         let query = url.split_once('?').expect("a query").1;
         let name = generation.to_string();
         let verified = cdn.verify(&name, "720p/00001.m4s", query, 1_000).expect("it opens");
-        assert_eq!((Some(verified.key), verified.audience), (StorageKey::published(generation, "720p/00001.m4s"), Audience::Shared));
+        assert_eq!((Some(verified.key), verified.audience), (StorageKey::published(generation, "720p/00001.m4s"), Audience::Link));
         assert_eq!(cdn.verify(&name, "poster.jpg", query, 0).map(|verified| verified.key.content_type()), Some("image/jpeg"));
         assert_eq!(cdn.verify(&name, "720p/00001.m4s", query, 1_001), None, "expired");
         assert_eq!(cdn.verify(&Uuid::now_v7().to_string(), "720p/00001.m4s", query, 0), None, "another generation");
@@ -121,7 +161,12 @@ mod tests {
             "",
             "e=1000",
             &query.replace("e=1000", "e=1001"),
-            &query.replace("a=l", "a=o"),
+            &query.replace("g=l", "g=o"),
+            &query.replace("g=l", "g=l&f=1"),
+            &query.replace("e=1000", "e=+1000"),
+            &query.replace("e=1000", "e=01000"),
+            &query.replace("&s=", "&s=&s="),
+            &format!("{query}="),
             &format!("{query}&e=9"),
             &query[..query.len() - 1],
             "e=x&s=y",
@@ -129,5 +174,30 @@ mod tests {
             assert_eq!(cdn.verify(&name, "720p/00001.m4s", bad, 0), None, "{bad}");
         }
         assert_eq!(super::tests::cdn(b"other").verify(&name, "720p/00001.m4s", query, 0), None, "another key");
+    }
+    #[test]
+    fn a_file_signed_alone_opens_no_other_and_a_named_grant_is_told() {
+        let cdn = cdn(b"secret");
+        let (generation, grant) = (GenerationId(Uuid::now_v7()), GrantId(Uuid::now_v7()));
+        let url = cdn.sign_file(generation, Audience::Named(grant), "poster.jpg", 1_000);
+        let query = url.split_once('?').expect("a query").1;
+        let name = generation.to_string();
+        assert_eq!(cdn.verify(&name, "poster.jpg", query, 0).map(|verified| verified.audience), Some(Audience::Named(grant)));
+        assert_eq!(cdn.verify(&name, "720p/00001.m4s", query, 0), None, "another file");
+        let everything = query.replace("&f=1", "");
+        assert_eq!(cdn.verify(&name, "720p/00001.m4s", &everything, 0), None, "a wider scope");
+        assert_eq!(cdn.verify(&name.to_uppercase(), "poster.jpg", query, 0), None, "another spelling");
+        assert_eq!(cdn.verify(&generation.0.simple().to_string(), "poster.jpg", query, 0), None, "another spelling");
+        let text = query.replace(&grant.0.simple().to_string(), &grant.to_string());
+        assert_eq!(cdn.verify(&name, "poster.jpg", &text, 0), None, "another spelling of the grant");
+    }
+
+    #[test]
+    fn while_keys_change_what_the_old_one_signed_still_opens() {
+        let generation = GenerationId(Uuid::now_v7());
+        let query = cdn(b"old").sign(generation, Audience::Owner, 1_000).query;
+        let changing = OriginCdn::new("https://v.example".into(), SigningKeys::new(b"new".to_vec().into(), Some(b"old".to_vec().into())));
+        assert!(changing.verify(&generation.to_string(), "poster.jpg", &query, 0).is_some());
+        assert!(cdn(b"new").verify(&generation.to_string(), "poster.jpg", &query, 0).is_none());
     }
 }

@@ -96,6 +96,8 @@ pub struct S3Store {
     /// For requests that carry bytes, or whose answer may take minutes.
     long: Client,
     options: Arc<S3Options>,
+    /// Base URL that the clients have been given, or empty.
+    endpoint: Arc<str>,
     locks: Arc<PartLocks>,
 }
 
@@ -109,10 +111,11 @@ impl S3Store {
         if !options.endpoint.is_empty() {
             shared = shared.endpoint_url(&options.endpoint);
         }
+        let endpoint = if options.endpoint.is_empty() { sdk.endpoint_url().unwrap_or_default() } else { &options.endpoint }.into();
         let patient = TimeoutConfig::builder().connect_timeout(CONNECT_PATIENCE).operation_attempt_timeout(LONG_REQUEST).build();
         let short = Client::from_conf(shared.clone().build());
         let long = Client::from_conf(shared.timeout_config(patient).build());
-        Self { short, long, options: Arc::new(options), locks: Arc::default() }
+        Self { short, long, options: Arc::new(options), endpoint, locks: Arc::default() }
     }
 
     fn bucket(&self, key: &StorageKey) -> &str {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use toml::{Table, Value};
 
-use super::ConfigError;
+use super::{ConfigError, Networks};
 
 /// Checks what types alone do not say.
 pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
@@ -25,13 +25,14 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
         return Err(fail("data_dir", "must name a folder".into()));
     }
     for (name, words) in [
-        ("registration", &["open", "closed"][..]),
-        ("transcode.sandbox", &["auto", "bubblewrap", "off"][..]),
+        ("registration", &["open", "invite", "closed"][..]),
+        ("transcode.sandbox", &["auto", "bubblewrap", "landlock", "off"][..]),
         ("ports.store", &["files", "s3"][..]),
         ("ports.queue", &["database", "sqs"][..]),
         ("ports.transcoder", &["ffmpeg", "mediaconvert"][..]),
         ("ports.cdn", &["origin", "cloudfront"][..]),
         ("s3.encryption", &["bucket", "AES256", "aws:kms"][..]),
+        ("http.client_address_header", &["x-forwarded-for", "forwarded"][..]),
     ] {
         if !words.contains(&text(name)) {
             return Err(fail(name, format!("must be one of {}, not `{}`", words.join(", "), text(name))));
@@ -41,11 +42,24 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
     if !database.is_empty() && !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| database.starts_with(scheme)) {
         return Err(fail("database.url", "must be empty or start with sqlite: or postgres://".into()));
     }
+    if let Err(error) = text("http.trusted_proxies").parse::<Networks>() {
+        return Err(fail("http.trusted_proxies", error.to_string()));
+    }
     check_ports(table, &text)?;
     for (name, least, most) in [
+        ("http.hsts_days", 0, 3_650),
+        ("http.max_connections", 16, 1_000_000),
+        ("http.max_connections_per_address", 8, 1_000_000),
+        ("http.header_seconds", 1, 3_600),
+        ("http.body_seconds", 1, 3_600),
+        ("http.upload_idle_seconds", 1, 3_600),
+        ("http.requests_per_minute_address", 0, 10_000_000),
+        ("http.requests_per_minute_account", 0, 10_000_000),
         ("database.max_connections", 2, 1_000),
         ("session.days", 1, 3_650),
         ("upload.max_size_bytes", 1, 1 << 46),
+        ("upload.quota_bytes", 0, 1 << 60),
+        ("upload.max_unfinished", 0, 1_000_000),
         ("upload.unfinished_days", 1, 3_650),
         ("upload.source_retention_days", 0, 36_500),
         ("database.acquire_timeout_seconds", 1, 600),
@@ -58,6 +72,7 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
         ("transcode.max_pixels", 10_000, 1 << 32),
         ("transcode.memory_mib", 256, 1 << 20),
         ("playback.link_lifetime_minutes", 1, 525_600),
+        ("playback.renewal_seconds", 4, 86_400),
     ] {
         let value = lookup(table, name).and_then(Value::as_integer).unwrap_or_default();
         if !(least..=most).contains(&value) {
@@ -104,8 +119,10 @@ fn check_ports<'a>(table: &Table, text: &impl Fn(&str) -> &'a str) -> Result<(),
         return fail("upload.max_size_bytes", format!("must be at most {LARGEST_ON_S3} where `ports.store` is s3, not {largest}"));
     }
     let key = text("signing.key");
-    if !key.is_empty() && (key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-        return fail("signing.key", "must be 64 hexadecimal digits: openssl rand -hex 32 makes some".into());
+    for (name, key) in [("signing.key", key), ("signing.previous_key", text("signing.previous_key"))] {
+        if !key.is_empty() && (key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            return fail(name, "must be 64 hexadecimal digits: openssl rand -hex 32 makes some".into());
+        }
     }
     let shared = chosen("ports.queue", "sqs") || chosen("ports.cdn", "cloudfront");
     if shared && key.is_empty() {

@@ -5,24 +5,30 @@ use std::{net::SocketAddr, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::Networks;
+
 /// Who may sign up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
     /// Everybody.
     Open,
+    /// The first visitor, who becomes the owner, and then whom an owner invites.
+    Invite,
     /// The first visitor, who becomes the owner, and nobody after that.
     Closed,
 }
 
-/// Whether media programs run isolated.
+/// How media programs are kept from the rest of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sandbox {
-    /// In bubblewrap where it works.
+    /// In bubblewrap where it works, else in Landlock, else not at all.
     Auto,
     /// In bubblewrap or not at all.
     Bubblewrap,
+    /// In Landlock or not at all.
+    Landlock,
     /// Never isolated.
     Off,
 }
@@ -95,6 +101,8 @@ pub struct Settings {
     pub log: String,
     /// Who may sign up.
     pub registration: Registration,
+    /// What requests may cost.
+    pub http: HttpSettings,
     /// Which adapters are chosen.
     pub ports: PortSettings,
     /// The database.
@@ -121,6 +129,42 @@ pub struct Settings {
     pub cloudfront: CloudFrontSettings,
 }
 
+/// The header in which proxies say whom a request is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardingHeader {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// What requests may cost, and who sends them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Proxies whose word about a client's address is taken.
+    pub trusted_proxies: Networks,
+    /// Where they say it.
+    pub client_address_header: ForwardingHeader,
+    /// Days that browsers insist on HTTPS; 0 for no such header.
+    pub hsts_days: u64,
+    /// Connections held open at once.
+    pub max_connections: usize,
+    /// The same for one address.
+    pub max_connections_per_address: usize,
+    /// Seconds for a request's headers, and for the next request on a connection.
+    pub header_seconds: u64,
+    /// Seconds for a whole form or JSON body.
+    pub body_seconds: u64,
+    /// Seconds in which a part of an upload must go on.
+    pub upload_idle_seconds: u64,
+    /// Requests a minute of one address that nobody is signed in on; 0 for no limit.
+    pub requests_per_minute_address: u32,
+    /// Requests a minute of one account; 0 for no limit.
+    pub requests_per_minute_account: u32,
+}
+
 /// Which adapter stands behind each port.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +185,8 @@ pub struct PortSettings {
 pub struct SigningSettings {
     /// 64 hexadecimal digits, or empty for a file in the data folder.
     pub key: SecretString,
+    /// The key before, or empty.
+    pub previous_key: SecretString,
 }
 
 /// What is common to the AWS adapters.
@@ -257,6 +303,10 @@ pub struct SessionSettings {
 pub struct UploadSettings {
     /// Largest file taken, in bytes.
     pub max_size_bytes: u64,
+    /// Bytes that an account may store; 0 for as many as it likes.
+    pub quota_bytes: u64,
+    /// Uploads that an account may have begun and not completed; 0 for as many as it likes.
+    pub max_unfinished: u64,
     /// Days after which an unfinished upload is given up.
     pub unfinished_days: i64,
     /// Days after which the source of a video that plays is deleted; 0 to keep it.
@@ -293,4 +343,6 @@ pub struct TranscodeSettings {
 pub struct PlaybackSettings {
     /// Minutes that links to media work beyond the video's length.
     pub link_lifetime_minutes: u64,
+    /// Seconds that links of players that renew them work.
+    pub renewal_seconds: u64,
 }

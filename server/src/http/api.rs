@@ -7,7 +7,7 @@ use axum::{
 };
 use domain::{
     error::Problem,
-    ids::VideoId,
+    ids::{UserId, VideoId},
     upload::clean_title,
     video::{Failure, Stage, Status, Video},
 };
@@ -19,9 +19,9 @@ use super::{
     AppState,
     body::QueryString,
     problem::{Refusal, Result},
-    viewer::Viewer,
+    viewer::{Reading, Uploading},
 };
-use crate::{error::Error, services::uploads::Received};
+use crate::{error::Error, services::uploads::single::Received};
 
 /// Longest title field read, in bytes.
 const TITLE_LIMIT: usize = 4096;
@@ -41,7 +41,7 @@ impl Which {
 }
 
 /// What an upload answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Accepted {
     /// The video.
@@ -51,7 +51,7 @@ pub struct Accepted {
 }
 
 /// What status answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusAnswer {
     video_id: VideoId,
@@ -76,7 +76,7 @@ impl From<Video> for StatusAnswer {
 }
 
 /// What stream answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamAnswer {
     video_id: VideoId,
@@ -87,12 +87,20 @@ pub struct StreamAnswer {
 }
 
 /// `GET /api/status?videoId=`.
-pub async fn status(State(state): State<AppState>, viewer: Viewer, QueryString(which): QueryString<Which>) -> Result<Json<StatusAnswer>> {
+pub async fn status(
+    State(state): State<AppState>,
+    Reading(viewer): Reading,
+    QueryString(which): QueryString<Which>,
+) -> Result<Json<StatusAnswer>> {
     Ok(Json(state.videos.get(viewer.user, which.id()?).await?.into()))
 }
 
 /// `GET /api/stream?videoId=`.
-pub async fn stream(State(state): State<AppState>, viewer: Viewer, QueryString(which): QueryString<Which>) -> Result<Json<StreamAnswer>> {
+pub async fn stream(
+    State(state): State<AppState>,
+    Reading(viewer): Reading,
+    QueryString(which): QueryString<Which>,
+) -> Result<Json<StreamAnswer>> {
     let stream = state.playback.stream(viewer.user, which.id()?).await?;
     let expires_at = i64::try_from(stream.expires_at).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     let expires_at =
@@ -107,21 +115,21 @@ pub async fn stream(State(state): State<AppState>, viewer: Viewer, QueryString(w
 }
 
 /// `POST /api/upload`: `multipart/form-data` with `file` and, before or after it, `title`.
-pub async fn upload(State(state): State<AppState>, viewer: Viewer, request: Request) -> Result<(StatusCode, Json<Accepted>)> {
+pub async fn upload(State(state): State<AppState>, Uploading(viewer): Uploading, request: Request) -> Result<(StatusCode, Json<Accepted>)> {
     let form = Multipart::from_request(request, &()).await.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
     let mut received = None;
-    match read_form(&state, form, &mut received).await {
+    match read_form(&state, viewer.user, form, &mut received).await {
         Ok(form) => {
-            let adopted = state.uploads.adopt(viewer.user, form.file, &form.file_name, form.title.as_deref()).await;
+            let adopted = state.uploads.adopt(viewer.user, &form.file, &form.file_name, form.title.as_deref()).await;
             if adopted.is_err() {
-                state.uploads.discard(form.file).await?;
+                state.uploads.discard(&form.file).await?;
             }
             Ok((StatusCode::ACCEPTED, Json(Accepted { video_id: adopted?, status: Status::Processing })))
         }
         Err(refusal) => {
             // What follows the file may be refused after the file was stored.
             if let Some(file) = received {
-                state.uploads.discard(file).await?;
+                state.uploads.discard(&file).await?;
             }
             Err(refusal)
         }
@@ -134,14 +142,14 @@ struct Form {
     title: Option<String>,
 }
 
-async fn read_form(state: &AppState, mut form: Multipart, received: &mut Option<Received>) -> Result<Form> {
+async fn read_form(state: &AppState, user: UserId, mut form: Multipart, received: &mut Option<Received>) -> Result<Form> {
     let (mut file_name, mut title) = (String::new(), None);
     let broken = |error: axum::extract::multipart::MultipartError| Refusal(Problem::invalid(error.body_text()));
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name() {
             Some("file") if received.is_none() => {
                 file_name = field.file_name().unwrap_or("upload").chars().take(255).collect();
-                *received = Some(receive(state, field).await?);
+                *received = Some(receive(state, user, field).await?);
             }
             Some("file") => return Err(Problem::invalid("Send one file a request.").into()),
             Some("title") => title = clean_title(&read_title(field).await?),
@@ -149,7 +157,7 @@ async fn read_form(state: &AppState, mut form: Multipart, received: &mut Option<
             _ => {}
         }
     }
-    match *received {
+    match received.clone() {
         Some(file) => Ok(Form { file, file_name, title }),
         None => Err(Problem::invalid("The form has no `file` field.").into()),
     }
@@ -167,7 +175,7 @@ async fn read_title(mut field: Field<'_>) -> Result<String> {
 }
 
 /// Hands the field to the store as it arrives. The channel holds two pieces, so a slow disk slows the sender and fills no memory.
-async fn receive(state: &AppState, mut field: Field<'_>) -> Result<Received> {
+async fn receive(state: &AppState, user: UserId, mut field: Field<'_>) -> Result<Received> {
     let (mut sender, receiver) = mpsc::channel::<std::io::Result<bytes::Bytes>>(1);
     let pump = async move {
         loop {
@@ -183,6 +191,6 @@ async fn receive(state: &AppState, mut field: Field<'_>) -> Result<Received> {
             }
         }
     };
-    let (stored, ()) = futures::join!(state.uploads.receive(receiver.boxed()), pump);
+    let (stored, ()) = futures::join!(state.uploads.receive(user, receiver.boxed()), pump);
     Ok(stored?)
 }

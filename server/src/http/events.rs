@@ -13,23 +13,42 @@ use domain::ids::UserId;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::{AppState, viewer::Viewer};
+use super::{
+    AppState,
+    viewer::{Reading, Viewer},
+};
 use crate::{error::Error, services::changes::Change};
 
-/// How long a stream goes on without its viewer's credentials being looked at.
-const CREDENTIALS_HOLD: Duration = Duration::from_secs(60);
+/// How often a stream looks whether its viewer is still known: an ended session and a revoked key stop within this.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// `GET /api/v1/events`. `ready` tells the page that everything before may have been missed; then `video` and `deleted` follow.
-pub async fn events(State(state): State<AppState>, viewer: Viewer) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+pub async fn events(State(state): State<AppState>, Reading(viewer): Reading) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = state.changes.listen();
-    let mut shutdown = state.shutdown.clone();
+    let until = over(state.clone(), viewer.clone());
     let ready = stream::iter([Event::default().event("ready").data("{}")]);
     let events = ready.chain(stream::unfold((changes, state, viewer.user), next)).map(Ok);
-    let while_it_lasts = events.take_until(async move {
-        // Its end sends the browser back with its cookie, which is then looked at anew.
-        let _ = tokio::time::timeout(CREDENTIALS_HOLD, shutdown.wait_for(|down| *down)).await;
-    });
+    let while_it_lasts = events.take_until(until);
     Sse::new(while_it_lasts).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+/// Ends with the process, or when the viewer is not known any more. A browser then asks again, and is refused.
+async fn over(state: AppState, viewer: Viewer) {
+    let mut shutdown = state.shutdown.clone();
+    loop {
+        let down = tokio::time::timeout(LOOK_AGAIN, shutdown.wait_for(|down| *down)).await.is_ok();
+        if down {
+            return;
+        }
+        match viewer.still_known(&state).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell whether a page's credentials still stand; it has to show them again");
+                return;
+            }
+        }
+    }
 }
 
 type Following = (Receiver<Change>, AppState, UserId);

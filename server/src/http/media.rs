@@ -1,5 +1,5 @@
-//! Our own origin for published bytes: every request is checked by its signature, in memory; ranges, validators and caching as RFC 9110
-//! and 9111 say.
+//! Our own origin for published bytes: every request is checked by its signature and by whether the grant in it stands, in memory; ranges,
+//! validators and caching as RFC 9110 and 9111 say.
 
 use axum::{
     body::Body,
@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     ports::{
         blob_store::{BlobError, BlobRead, ByteRange},
-        cdn::{Audience, Verified},
+        cdn::Verified,
     },
 };
 
@@ -30,7 +30,7 @@ pub async fn media(
     headers: HeaderMap,
 ) -> Response {
     let verified = state.cdn.verify(&generation, &file, query.as_deref().unwrap_or_default(), now_seconds());
-    let open = |verified: &Verified| verified.audience == Audience::Owner || !state.private_media.contains(verified.generation);
+    let open = |verified: &Verified| state.private_media.opens(verified.generation, verified.audience);
     let Some(Verified { key, .. }) = verified.filter(open) else {
         let problem = Problem::new(Code::GrantRefused, "This address has expired or was never valid. Open the video's page again.");
         return (CORS, Refusal(problem)).into_response();

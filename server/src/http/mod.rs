@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    routing::{any, get, post, put},
+    routing::{any, delete, get, post, put},
 };
 use tokio::sync::watch;
 
@@ -14,22 +14,39 @@ use crate::{
     config::Settings,
     ports::{blob_store::BlobStore, cdn::Cdn},
     services::{
-        accounts::Accounts, api_keys::ApiKeys, changes::Changes, playback::Playbacks, private_media::PrivateMedia, uploads::Uploads,
+        accounts::Accounts, api_keys::ApiKeys, audit_log::AuditLog, changes::Changes, embed_hosts::EmbedRules, grants::Grants,
+        invites::Invites, playback::Playbacks, private_media::PrivateMedia, sessions::Sessions, uploads::Uploads, users::Users,
         videos::Videos,
     },
 };
 
 pub mod api;
 pub mod body;
+pub mod body_limits;
+pub mod client_address;
+pub mod connections;
 pub mod events;
+pub mod grants;
 pub mod headers;
 pub mod media;
 pub mod oembed;
+pub mod openapi;
 pub mod playback;
 pub mod problem;
+pub mod rate_limits;
+pub mod refused;
 pub mod session;
 pub mod uploads;
 pub mod viewer;
+
+use rate_limits::RateLimits;
+
+/// Takes a whole file.
+const FILE_ROUTE: &str = "/api/upload";
+/// Takes a part of one.
+const PART_ROUTE: &str = "/api/v1/uploads/{upload}/parts/{number}";
+/// Routes whose bodies are as long as an upload.
+const UPLOAD_ROUTES: [&str; 2] = [FILE_ROUTE, PART_ROUTE];
 
 /// What every handler can reach: services, never a database.
 #[derive(Debug, Clone)]
@@ -38,12 +55,24 @@ pub struct AppState {
     pub accounts: Accounts,
     /// API keys.
     pub api_keys: ApiKeys,
+    /// Who is signed in where.
+    pub sessions: Sessions,
+    /// The people, for the owners.
+    pub users: Users,
+    /// Invitations.
+    pub invites: Invites,
+    /// What was done.
+    pub audit_log: AuditLog,
     /// Videos.
     pub videos: Videos,
     /// Uploads.
     pub uploads: Uploads,
     /// Playback.
     pub playback: Playbacks,
+    /// Named rights to play.
+    pub grants: Grants,
+    /// Who may show embeds.
+    pub embed_rules: EmbedRules,
     /// What has changed.
     pub changes: Changes,
     /// The settings.
@@ -54,6 +83,8 @@ pub struct AppState {
     pub private_media: PrivateMedia,
     /// Who checks their URLs.
     pub cdn: Arc<dyn Cdn>,
+    /// Who has sent how much.
+    pub rate_limits: RateLimits,
     /// Turns true when the process is to end, so that streams do.
     pub shutdown: watch::Receiver<bool>,
 }
@@ -65,16 +96,18 @@ where
     AppState: FromRef<S>,
 {
     Router::new()
-        .route("/api/upload", post(api::upload).layer(DefaultBodyLimit::disable()))
+        .route(FILE_ROUTE, post(api::upload).layer(DefaultBodyLimit::disable()))
         .route("/api/status", get(api::status))
         .route("/api/stream", get(api::stream))
         .route("/api/v1/uploads", post(uploads::begin))
         .route("/api/v1/uploads/{upload}", get(uploads::ticket).delete(uploads::abort))
-        .route("/api/v1/uploads/{upload}/parts/{number}", put(uploads::put_part))
+        .route(PART_ROUTE, put(uploads::put_part))
         .route("/api/v1/uploads/{upload}/parts/{number}/target", post(uploads::target))
         .route("/api/v1/uploads/{upload}/complete", post(uploads::complete))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/playback/{playback_id}", get(playback::playback))
+        .route("/api/v1/videos/{video}/grants", get(grants::list).post(grants::create))
+        .route("/api/v1/videos/{video}/grants/{grant}", delete(grants::revoke))
         .route("/api/{*rest}", any(problem::no_such_endpoint))
         .method_not_allowed_fallback(problem::no_such_method)
 }
@@ -90,5 +123,7 @@ where
         .route("/hls/{grant}/{generation}/{playlist}", get(playback::media_playlist))
         .route("/media/{generation}/{*file}", get(media::media).options(media::preflight))
         .route("/oembed", get(oembed::oembed))
+        .route("/api/openapi.json", get(openapi::openapi_json))
+        .route("/api/docs", get(openapi::docs))
         .route("/healthz", get(|| async { "ok\n" }))
 }

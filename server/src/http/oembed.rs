@@ -3,13 +3,13 @@
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use domain::{error::Problem, ids::PlaybackId, video::Playback};
+use domain::{error::Problem, grant::Lifetime, ids::PlaybackId, video::Playback};
 use serde::{Deserialize, Serialize};
 
 use super::{AppState, body::QueryString, problem::Result};
+use crate::services::playback::Visitor;
 
 /// Width where the consumer names no limit, in pixels.
 const WIDTH: u32 = 1280;
@@ -26,8 +26,10 @@ pub struct Question {
     format: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Answer {
+/// An embeddable player, as oEmbed 1.0 describes it.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Embeddable)]
+pub(super) struct Answer {
     version: &'static str,
     r#type: &'static str,
     provider_name: &'static str,
@@ -48,12 +50,12 @@ struct Answer {
 /// `GET /oembed?url=…`.
 pub async fn oembed(State(state): State<AppState>, QueryString(question): QueryString<Question>) -> Result<Response> {
     if question.format.as_deref().is_some_and(|format| format != "json") {
-        // The specification's answer to a format that is not there.
-        return Ok(StatusCode::NOT_IMPLEMENTED.into_response());
+        // The specification has 501 for it, which is a fault of the server's; whoever asked can ask better.
+        return Err(Problem::invalid("There is no other format than `json` here.").into());
     }
     let public_url = &state.settings.public_url;
     let id = playback_id(public_url, &question.url).ok_or_else(Problem::not_found)?;
-    let playback = state.playback.for_viewer(&id, None).await?;
+    let playback = state.playback.for_viewer(&id, Visitor::default(), Lifetime::Film).await?;
     let (width, height) = fit(playback.size, question.maxwidth, question.maxheight);
     let poster = playback.poster_url.is_some();
     let longest = playback.size.0.max(playback.size.1).min(POSTER_SIDE);

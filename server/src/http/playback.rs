@@ -10,15 +10,25 @@ use axum::{
 };
 use domain::{
     error::Problem,
+    grant::Lifetime,
     ids::{GenerationId, PlaybackId},
     video::Playback,
 };
 
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-use super::{AppState, body::Ids, problem::Result, viewer::MaybeViewer};
-use crate::config::{CdnKind, Settings};
+use super::{
+    AppState,
+    body::{Ids, QueryString},
+    problem::Result,
+    viewer::MaybeViewer,
+};
+use crate::{
+    config::{CdnKind, Settings},
+    services::playback::Visitor,
+};
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 /// What the distribution sends to its second origin, and nobody else knows.
@@ -27,13 +37,26 @@ const ORIGIN_SECRET: HeaderName = HeaderName::from_static("x-millrace-origin");
 pub(super) const CORS: [(HeaderName, &str); 2] =
     [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::ACCESS_CONTROL_EXPOSE_HEADERS, "content-length, content-range, etag")];
 
+/// How a visitor comes.
+#[derive(Debug, Default, Deserialize)]
+pub struct Coming {
+    /// The secret of a named grant's link.
+    #[serde(default)]
+    pub grant: Option<String>,
+    /// How long the URLs are to last.
+    #[serde(default)]
+    pub lifetime: Lifetime,
+}
+
 /// `GET /api/v1/playback/{playback_id}`. Nobody has to be signed in; the owner of a private video may be.
 pub async fn playback(
     State(state): State<AppState>,
     MaybeViewer(viewer): MaybeViewer,
     Ids(id): Ids<PlaybackId>,
+    QueryString(coming): QueryString<Coming>,
 ) -> Result<([(HeaderName, &'static str); 1], Json<Playback>)> {
-    let playback = state.playback.for_viewer(&id, viewer.map(|viewer| viewer.user)).await?;
+    let visitor = Visitor { user: viewer.map(|viewer| viewer.user), grant: coming.grant.as_deref() };
+    let playback = state.playback.for_viewer(&id, visitor, coming.lifetime).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(playback)))
 }
 

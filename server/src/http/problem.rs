@@ -7,6 +7,7 @@ use axum::{
 };
 use domain::error::{Code, Problem};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::Error;
 
@@ -39,17 +40,28 @@ impl From<Error> for Refusal {
     }
 }
 
-#[derive(Serialize)]
+/// A refusal: RFC 9457 problem details with a stable code.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
+    /// Always `about:blank`: the code says more.
     r#type: &'static str,
+    /// The status in words.
     title: &'a str,
+    /// The status again.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What a program acts on.
     code: Code,
+    /// What a person reads.
     detail: &'a str,
+    /// Seconds after which a new try makes sense, as in `Retry-After`.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<u64>,
+    /// Numbers of the parts that have not arrived, with `parts_missing`.
     #[serde(skip_serializing_if = "<[u32]>::is_empty")]
+    #[schema(required = false)]
     missing: &'a [u32],
 }
 

@@ -1,9 +1,14 @@
 //! Sessions: a random id in an HttpOnly cookie, its hash in the database, so that they survive a restart and a stolen table opens none.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use domain::ids::UserId;
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::OnConflict};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter,
+    sea_query::{Expr, OnConflict},
+};
+use serde::{Deserialize, Serialize};
 pub use tower_sessions::Session;
 use tower_sessions::{
     Expiry, SessionManagerLayer, SessionStore,
@@ -15,6 +20,27 @@ use tower_sessions::{
 use crate::{clock::now_ms, config::Settings, db::entity::sessions, error::Result};
 
 const USER: &str = "user";
+const OPENED: &str = "opened";
+/// The last request is noted to the minute, so that not every request writes.
+const LAST_SEEN_STEP_MS: i64 = 60_000;
+
+/// What a session was opened with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Opened {
+    /// Browser and system, in words.
+    device: String,
+    /// Where the request came from.
+    address: String,
+    /// Milliseconds of the Unix epoch.
+    at_ms: i64,
+}
+
+impl Opened {
+    /// Opened now, by a browser that calls itself this, from this address.
+    pub fn now(user_agent: &str, address: IpAddr) -> Self {
+        Self { device: domain::device::device(user_agent), address: address.to_string(), at_ms: now_ms() }
+    }
+}
 
 /// Sessions in our database.
 #[derive(Debug, Clone)]
@@ -42,14 +68,28 @@ pub async fn user(session: &Session) -> Result<Option<UserId>> {
     Ok(session.get::<UserId>(USER).await?)
 }
 
+/// What the session is called in lists; see [`domain::account::SignedIn`].
+pub fn handle(session: &Session) -> String {
+    session.id().map(|id| sessions::hash_id(&id.to_string())).unwrap_or_default()
+}
+
 /// Signs somebody in, under a new session id, so that an id planted before is worth nothing.
 ///
 /// # Errors
 /// The session store fails.
-pub async fn sign_in(session: &Session, user: UserId) -> Result<()> {
+pub async fn sign_in(session: &Session, user: UserId, opened: Opened) -> Result<()> {
     session.cycle_id().await?;
+    session.insert(OPENED, opened).await?;
     session.insert(USER, user).await?;
     Ok(())
+}
+
+/// Goes on under a new session id: the old one, if anybody else has it, is worth nothing from now on.
+///
+/// # Errors
+/// The session store fails.
+pub async fn renew(session: &Session) -> Result<()> {
+    Ok(session.cycle_id().await?)
 }
 
 /// Ends the session.
@@ -66,11 +106,16 @@ fn failed(error: impl std::fmt::Display) -> session_store::Error {
 
 fn row(record: &Record) -> session_store::Result<sessions::ActiveModel> {
     let user: Option<UserId> = record.data.get(USER).and_then(|value| serde_json::from_value(value.clone()).ok());
+    let opened: Opened = record.data.get(OPENED).and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
     Ok(sessions::ActiveModel {
         id_hash: Set(sessions::hash_id(&record.id.to_string())),
         user_id: Set(user.map(|user| user.0)),
         data: Set(serde_json::to_string(&record.data).map_err(|error| session_store::Error::Encode(error.to_string()))?),
         expires_at_ms: Set(record.expiry_date.unix_timestamp() * 1_000),
+        device: Set(opened.device),
+        address: Set(opened.address),
+        since_ms: Set(opened.at_ms),
+        last_seen_ms: Set(now_ms()),
     })
 }
 
@@ -93,12 +138,17 @@ impl SessionStore for DbSessions {
     }
 
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
-        let found = sessions::Entity::find_by_id(sessions::hash_id(&id.to_string()))
-            .filter(sessions::Column::ExpiresAtMs.gt(now_ms()))
-            .one(&self.db)
-            .await
-            .map_err(failed)?;
+        let now = now_ms();
+        let found = sessions::Entity::standing(&sessions::hash_id(&id.to_string()), now).one(&self.db).await.map_err(failed)?;
         let Some(found) = found else { return Ok(None) };
+        if found.user_id.is_some() && now - found.last_seen_ms >= LAST_SEEN_STEP_MS {
+            sessions::Entity::update_many()
+                .col_expr(sessions::Column::LastSeenMs, Expr::value(now))
+                .filter(sessions::Column::IdHash.eq(&found.id_hash))
+                .exec(&self.db)
+                .await
+                .map_err(failed)?;
+        }
         let data: HashMap<String, serde_json::Value> =
             serde_json::from_str(&found.data).map_err(|error| session_store::Error::Decode(error.to_string()))?;
         let expiry_date = time::OffsetDateTime::from_unix_timestamp(found.expires_at_ms / 1_000).map_err(failed)?;

@@ -18,27 +18,27 @@ use super::{
     api::Accepted,
     body::{Ids, JsonBody, stream},
     problem::Result,
-    viewer::Viewer,
+    viewer::Uploading,
 };
 
 /// `POST /api/v1/uploads`.
 pub async fn begin(
     State(state): State<AppState>,
-    viewer: Viewer,
+    Uploading(viewer): Uploading,
     JsonBody(begin): JsonBody<BeginUpload>,
 ) -> Result<(StatusCode, Json<UploadTicket>)> {
     Ok((StatusCode::CREATED, Json(state.uploads.begin(viewer.user, &begin).await?)))
 }
 
 /// `GET /api/v1/uploads/{upload}`.
-pub async fn ticket(State(state): State<AppState>, viewer: Viewer, Ids(upload): Ids<UploadId>) -> Result<Json<UploadTicket>> {
+pub async fn ticket(State(state): State<AppState>, Uploading(viewer): Uploading, Ids(upload): Ids<UploadId>) -> Result<Json<UploadTicket>> {
     Ok(Json(state.uploads.ticket(viewer.user, upload).await?))
 }
 
 /// `PUT /api/v1/uploads/{upload}/parts/{number}`.
 pub async fn put_part(
     State(state): State<AppState>,
-    viewer: Viewer,
+    Uploading(viewer): Uploading,
     Ids((upload, number)): Ids<(UploadId, u32)>,
     headers: HeaderMap,
     body: Body,
@@ -54,7 +54,7 @@ pub async fn put_part(
 /// `POST /api/v1/uploads/{upload}/parts/{number}/target`.
 pub async fn target(
     State(state): State<AppState>,
-    viewer: Viewer,
+    Uploading(viewer): Uploading,
     Ids((upload, number)): Ids<(UploadId, u32)>,
     JsonBody(announced): JsonBody<PartAnnouncement>,
 ) -> Result<Json<PartTarget>> {
@@ -62,13 +62,13 @@ pub async fn target(
 }
 
 /// `POST /api/v1/uploads/{upload}/complete`.
-pub async fn complete(State(state): State<AppState>, viewer: Viewer, Ids(upload): Ids<UploadId>) -> Result<Json<Accepted>> {
+pub async fn complete(State(state): State<AppState>, Uploading(viewer): Uploading, Ids(upload): Ids<UploadId>) -> Result<Json<Accepted>> {
     let video_id = state.uploads.complete(viewer.user, upload).await?;
     Ok(Json(Accepted { video_id, status: Status::Processing }))
 }
 
 /// `DELETE /api/v1/uploads/{upload}`.
-pub async fn abort(State(state): State<AppState>, viewer: Viewer, Ids(upload): Ids<UploadId>) -> Result<StatusCode> {
+pub async fn abort(State(state): State<AppState>, Uploading(viewer): Uploading, Ids(upload): Ids<UploadId>) -> Result<StatusCode> {
     state.uploads.abort(viewer.user, upload).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -162,4 +162,7 @@ pub trait PresignParts: Send + Sync {
         number: u32,
         crc32c: u32,
     ) -> Result<PartTarget, BlobError>;
+
+    /// What every URL of a part begins with, so that pages may be allowed to reach it; absent where the store cannot tell.
+    fn destination(&self) -> Option<String>;
 }

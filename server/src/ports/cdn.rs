@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+pub use domain::grant::Audience;
 use domain::{ids::GenerationId, storage_key::StorageKey};
 
 /// The right to fetch everything below a path until a moment: URL base and query that go around a name.
@@ -23,15 +24,6 @@ impl SignedPrefix {
     pub fn relative(&self, file: &str) -> String {
         if self.query.is_empty() { file.to_owned() } else { format!("{file}?{}", self.query) }
     }
-}
-
-/// Whom something is signed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Audience {
-    /// The owner: good whatever the video's visibility.
-    Owner,
-    /// Everybody with the link: worth nothing once the video is private.
-    Shared,
 }
 
 /// A request whose signature is right.
@@ -56,6 +48,9 @@ pub trait Cdn: Debug + Send + Sync {
     /// Signs a generation's prefix until `expires_at`, a second of the Unix epoch. In one process the same input gives the same output, so
     /// that browsers can cache.
     fn sign(&self, generation: GenerationId, audience: Audience, expires_at: u64) -> SignedPrefix;
+
+    /// The URL of one object of a generation, good until `expires_at` for that object alone.
+    fn sign_file(&self, generation: GenerationId, audience: Audience, file: &str, expires_at: u64) -> String;
 
     /// Signs `/hls/{grant}/`, where the playlists of a grant are fetched, until `expires_at`, a second of the Unix epoch.
     fn sign_playlists(&self, grant: &str, expires_at: u64) -> SignedPrefix;

@@ -120,6 +120,12 @@ impl EncodeNews {
 /// An engine that looks at sources and encodes them.
 #[async_trait::async_trait]
 pub trait Transcoder: Debug + Send + Sync {
+    /// Why no work may be given to this engine now, as a sentence for the operator; `None` where it may. Jobs wait meanwhile and lose no
+    /// try; it is asked again before each.
+    async fn refusal(&self) -> Option<String> {
+        None
+    }
+
     /// Looks at a source.
     async fn probe(&self, source: &StorageKey) -> Result<SourceFacts, TranscodeError>;
 

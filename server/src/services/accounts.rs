@@ -3,7 +3,8 @@
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use domain::{
-    account::{Account, check_new_password, clean_email},
+    account::{Account, Role, check_new_password, clean_email},
+    audit::AuditKind,
     error::{Code, Problem},
     ids::UserId,
 };
@@ -21,7 +22,12 @@ use crate::{
         entity::{sessions, turns, users},
     },
     error::{Error, Result},
-    services::passwords::Passwords,
+    services::{
+        audit_log::{Act, Actor},
+        invites,
+        passwords::Passwords,
+        users::role,
+    },
 };
 
 /// Tries to sign in to one account from one address before it has to wait: 10, then one every 30 s. Keyed by both, so that a stranger
@@ -47,6 +53,28 @@ fn quota((burst, refill): (u32, Duration)) -> Quota {
     Quota::with_period(refill).expect("the period is not zero").allow_burst(NonZeroU32::new(burst).expect("the burst is not zero"))
 }
 
+/// What a visitor signs up with.
+#[derive(Debug, Clone, Copy)]
+pub struct SignUp<'a> {
+    /// The address to sign in with.
+    pub email: &'a str,
+    /// The password.
+    pub password: &'a str,
+    /// The secret of an invitation, where there is one.
+    pub invite: Option<&'a str>,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+}
+
+/// Who lets a new account in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By<'a> {
+    /// The settings, or the invitation with this secret.
+    Visitor(Option<&'a str>),
+    /// The operator.
+    Operator,
+}
+
 fn wrong_credentials() -> Problem {
     Problem::new(Code::Unauthenticated, "The e-mail address or the password is wrong.")
 }
@@ -58,7 +86,7 @@ async fn anybody(db: &impl ConnectionTrait) -> Result<bool> {
 }
 
 impl Accounts {
-    /// Accounts in `db`, open or closed to strangers.
+    /// Accounts in `db`, and who may make one.
     pub fn new(db: DatabaseConnection, registration: Registration) -> Self {
         Self {
             db,
@@ -85,12 +113,12 @@ impl Accounts {
         Ok(self.registration == Registration::Open || !self.has_owner().await?)
     }
 
-    /// Makes an account for a visitor, if visitors may have one.
+    /// Makes an account for a visitor: the first one is the owner's, later ones are for whom the settings let in.
     ///
     /// # Errors
-    /// Signing up is closed, the address is taken, or a field cannot be used.
-    pub async fn sign_up(&self, email: &str, password: &str) -> Result<Account> {
-        self.create(email, password, self.registration == Registration::Closed).await
+    /// Signing up is closed, the invitation does not stand, the address is taken, or a field cannot be used.
+    pub async fn sign_up(&self, new: SignUp<'_>) -> Result<Account> {
+        self.create(new, By::Visitor(new.invite)).await
     }
 
     /// Makes an account, whatever the setting says: for the operator's command line.
@@ -98,39 +126,70 @@ impl Accounts {
     /// # Errors
     /// The address is taken, or a field cannot be used.
     pub async fn add(&self, email: &str, password: &str) -> Result<Account> {
-        self.create(email, password, false).await
+        self.create(SignUp { email, password, invite: None, address: None }, By::Operator).await
     }
 
-    async fn create(&self, email: &str, password: &str, only_first: bool) -> Result<Account> {
-        let email = clean_email(email)?;
-        check_new_password(password)?;
-        let closed = || Problem::new(Code::RegistrationClosed, "Signing up is closed here. Ask the owner for an account.");
-        if only_first && self.has_owner().await? {
-            return Err(closed().into());
+    async fn create(&self, new: SignUp<'_>, by: By<'_>) -> Result<Account> {
+        let email = clean_email(new.email)?;
+        check_new_password(new.password)?;
+        // A look beforehand, so that nobody who is refused costs a hash.
+        if anybody(&self.db).await? {
+            self.check_door(&self.db, by).await?;
         }
-        let password_hash = self.passwords.hash(password.into()).await?;
+        let password_hash = self.passwords.hash(new.password.into()).await?;
         let id = UserId(Uuid::now_v7());
+        // Looked at again when it is our turn: two first visitors at once must not both become the owner.
+        let transaction = begin_write(&self.db).await?;
+        let turn = turns::Entity::first_owner().one(&transaction).await?;
+        turn.ok_or_else(|| Error::broken("the row that new accounts take turns on is gone"))?;
+        let first = !anybody(&transaction).await?;
+        let invited = match by {
+            By::Visitor(Some(secret)) if !first && self.registration != Registration::Closed => {
+                invites::use_up(&transaction, secret).await?
+            }
+            _ => None,
+        };
+        if !first && invited.is_none() {
+            self.check_door(&transaction, if by == By::Operator { by } else { By::Visitor(None) }).await?;
+        }
+        let role = if first { Role::Owner } else { Role::Member };
         let row = users::ActiveModel {
             id: Set(id.0),
             email: Set(email.clone()),
             password_hash: Set(password_hash),
             created_at: Set(OffsetDateTime::now_utc()),
+            role: Set(role.as_str().to_owned()),
+            ..users::ActiveModel::default()
         };
-        // Looked at again when it is our turn: two first visitors at once must not both become the owner.
-        let transaction = begin_write(&self.db).await?;
-        let turn = turns::Entity::first_owner().one(&transaction).await?;
-        turn.ok_or_else(|| Error::broken("the row that new accounts take turns on is gone"))?;
-        if only_first && anybody(&transaction).await? {
-            return Err(closed().into());
-        }
         match users::Entity::insert(row).exec_without_returning(&transaction).await {
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 return Err(Problem::new(Code::EmailTaken, "There is an account with this e-mail address already. Sign in instead.").into());
             }
             other => other?,
         };
+        let kind = if invited.is_some() { AuditKind::InviteUsed } else { AuditKind::AccountMade };
+        let act = match by {
+            By::Operator => Act::of_nobody(kind, None).with("by", "command line"),
+            By::Visitor(_) => Act::of(Actor { user: id, address: new.address }, kind),
+        };
+        let act = if let Some(name) = invited { act.with("invitation", name) } else { act };
+        act.on(email.clone()).with("role", role.as_str()).note(&transaction).await?;
         transaction.commit().await?;
-        Ok(Account { id, email })
+        Ok(Account { id, email, role })
+    }
+
+    /// Refuses who is not let in, once there is an owner.
+    async fn check_door(&self, db: &impl ConnectionTrait, by: By<'_>) -> Result<()> {
+        let refused = match (by, self.registration) {
+            (By::Operator, _) | (By::Visitor(_), Registration::Open) => return Ok(()),
+            (By::Visitor(Some(secret)), Registration::Invite) if invites::stands(db, secret).await? => return Ok(()),
+            (By::Visitor(Some(_)), Registration::Invite) => {
+                "This invitation has been used or withdrawn, or has expired. Ask for a new one."
+            }
+            (By::Visitor(None), Registration::Invite) => "Signing up takes an invitation here. Ask the owner for one.",
+            (By::Visitor(_), Registration::Closed) => "Signing up is closed here. Ask the owner for an account.",
+        };
+        Err(Problem::new(Code::RegistrationClosed, refused).into())
     }
 
     /// Checks credentials.
@@ -151,14 +210,21 @@ impl Accounts {
             .map_err(|until| too_many(until.wait_time_from(self.per_account.clock().now())))?;
         let row = users::Entity::find().filter(users::Column::Email.eq(&email)).one(&self.db).await?;
         let stored = row.as_ref().map(|row| row.password_hash.clone());
-        match row {
-            Some(row) if self.passwords.verify(password.into(), stored).await? => Ok(Account { id: UserId(row.id), email: row.email }),
-            Some(_) => Err(wrong_credentials().into()),
-            None => {
-                self.passwords.verify(password.into(), None).await?;
-                Err(wrong_credentials().into())
+        let matches = self.passwords.verify(password.into(), stored).await?;
+        let (act, answer) = match row {
+            Some(row) if matches && row.disabled_at_ms.is_none() => {
+                let actor = Actor { user: UserId(row.id), address: Some(address) };
+                (Act::of(actor, AuditKind::SignedIn), Ok(Account { id: actor.user, role: role(&row)?, email: row.email }))
             }
-        }
+            Some(row) if matches => {
+                let act = Act::of_nobody(AuditKind::SignInFailed, Some(address)).on(row.email).with("why", "disabled");
+                (act, Err(Problem::new(Code::Forbidden, "This account has been disabled. Ask the owner of this server.")))
+            }
+            Some(row) => (Act::of_nobody(AuditKind::SignInFailed, Some(address)).on(row.email), Err(wrong_credentials())),
+            None => (Act::of_nobody(AuditKind::SignInFailed, Some(address)).with("why", "unknown address"), Err(wrong_credentials())),
+        };
+        act.note(&self.db).await?;
+        Ok(answer?)
     }
 
     /// Lets go of who has not tried for long enough, once there are so many that it matters.
@@ -174,8 +240,9 @@ impl Accounts {
     /// # Errors
     /// There is no such account any more.
     pub async fn account(&self, user: UserId) -> Result<Account> {
-        let row = users::Entity::find_by_id(user.0).one(&self.db).await?.ok_or_else(Problem::unauthenticated)?;
-        Ok(Account { id: user, email: row.email })
+        let row = users::Entity::find_by_id(user.0).one(&self.db).await?.filter(|row| row.disabled_at_ms.is_none());
+        let row = row.ok_or_else(Problem::unauthenticated)?;
+        Ok(Account { id: user, role: role(&row)?, email: row.email })
     }
 
     /// The account with this address, for the command line.
@@ -186,20 +253,21 @@ impl Accounts {
         let email = clean_email(email)?;
         let row = users::Entity::find().filter(users::Column::Email.eq(&email)).one(&self.db).await?;
         let row = row.ok_or_else(|| Problem::new(Code::NotFound, format!("There is no account {email}.")))?;
-        Ok(Account { id: UserId(row.id), email: row.email })
+        Ok(Account { id: UserId(row.id), role: role(&row)?, email: row.email })
     }
 
     /// Changes a password and ends every other session of the account; `keep_session` is the id of the one that goes on.
     ///
     /// # Errors
     /// The current password is wrong, or the new one cannot be used.
-    pub async fn change_password(&self, user: UserId, current: &str, new: &str, keep_session: &str) -> Result<()> {
+    pub async fn change_password(&self, actor: impl Into<Actor>, current: &str, new: &str, keep_session: &str) -> Result<()> {
         check_new_password(new)?;
-        let row = users::Entity::find_by_id(user.0).one(&self.db).await?.ok_or_else(Problem::unauthenticated)?;
+        let actor = actor.into();
+        let row = users::Entity::find_by_id(actor.user.0).one(&self.db).await?.ok_or_else(Problem::unauthenticated)?;
         if !self.passwords.verify(current.into(), Some(row.password_hash)).await? {
             return Err(Problem::invalid("The current password is wrong.").into());
         }
-        self.replace_password(user, new, Some(keep_session)).await
+        self.replace_password(actor.user, new, Some(keep_session), Act::of(actor, AuditKind::PasswordChanged)).await
     }
 
     /// Sets a password without asking for the old one and ends every session of the account: for the operator's command line.
@@ -209,11 +277,12 @@ impl Accounts {
     pub async fn set_password(&self, email: &str, new: &str) -> Result<Account> {
         check_new_password(new)?;
         let account = self.by_email(email).await?;
-        self.replace_password(account.id, new, None).await?;
+        let act = Act::of_nobody(AuditKind::PasswordChanged, None).on(account.email.clone()).with("by", "command line");
+        self.replace_password(account.id, new, None, act).await?;
         Ok(account)
     }
 
-    async fn replace_password(&self, user: UserId, new: &str, keep_session: Option<&str>) -> Result<()> {
+    async fn replace_password(&self, user: UserId, new: &str, keep_session: Option<&str>, act: Act) -> Result<()> {
         let password_hash = self.passwords.hash(new.into()).await?;
         let transaction = begin_write(&self.db).await?;
         users::Entity::update_many()
@@ -226,6 +295,7 @@ impl Accounts {
             .filter(sessions::Column::IdHash.is_not_in(keep_session.map(sessions::hash_id)))
             .exec(&transaction)
             .await?;
+        act.note(&transaction).await?;
         transaction.commit().await?;
         Ok(())
     }

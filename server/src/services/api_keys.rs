@@ -2,25 +2,45 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
-    account::{ApiKey, NewApiKey},
+    account::{ApiKey, NewApiKey, Scope},
+    audit::AuditKind,
     error::Problem,
     ids::{ApiKeyId, UserId},
     upload::clean_title,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, ModelTrait, PaginatorTrait, QueryFilter, QueryOrder, Select,
-    sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, DatabaseConnection, EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    Select, sea_query::Expr,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{clock::now_ms, db::entity::api_keys, error::Result};
+use crate::{
+    clock::now_ms,
+    db::{
+        begin_write,
+        entity::{api_keys, users},
+    },
+    error::{Error, Result},
+    services::audit_log::{Act, Actor},
+};
 
 const PREFIX: &str = "mr_";
 /// Keys an account may have; more than anybody needs, fewer than would hurt.
 const MAX_KEYS: u64 = 100;
 /// The last use is noted to the minute, so that a busy key does not write at every request.
 const LAST_USE_STEP_MS: i64 = 60_000;
+
+/// Who shows a key, and what it allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyHolder {
+    /// The account.
+    pub user: UserId,
+    /// The key.
+    pub key: ApiKeyId,
+    /// What it may do.
+    pub scope: Scope,
+}
 
 /// API keys.
 #[derive(Debug, Clone)]
@@ -32,14 +52,24 @@ fn hash(secret: &str) -> String {
     Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn shown(row: &api_keys::Model) -> ApiKey {
-    ApiKey {
+fn scope(row: &api_keys::Model) -> Result<Scope> {
+    Scope::parse(&row.scope).ok_or_else(|| Error::broken(format!("an unknown scope: {}", row.scope)))
+}
+
+fn shown(row: &api_keys::Model) -> Result<ApiKey> {
+    Ok(ApiKey {
         id: ApiKeyId(row.id),
         name: row.name.clone(),
+        scope: scope(row)?,
         prefix: row.prefix.clone(),
         created_at_ms: row.created_at_ms,
         last_used_at_ms: row.last_used_at_ms,
-    }
+    })
+}
+
+/// Keys that work: those of somebody who may come in.
+pub fn working() -> Select<api_keys::Entity> {
+    api_keys::Entity::find().filter(users::Entity::may_come_in(api_keys::Column::UserId))
 }
 
 /// The keys of an account, newest first.
@@ -53,36 +83,32 @@ impl ApiKeys {
         Self { db }
     }
 
-    /// Makes a key.
+    /// Makes a key that may do what `scope` says.
     ///
     /// # Errors
     /// The name is empty, or the account has too many keys.
-    pub async fn create(&self, user: UserId, name: &str) -> Result<NewApiKey> {
+    pub async fn create(&self, actor: impl Into<Actor>, name: &str, scope: Scope) -> Result<NewApiKey> {
+        let actor = actor.into();
         let name = clean_title(name).ok_or_else(|| Problem::invalid("Give the key a name, so that you know it again."))?;
-        if api_keys::Entity::of(user.0).count(&self.db).await? >= MAX_KEYS {
+        if api_keys::Entity::of(actor.user.0).count(&self.db).await? >= MAX_KEYS {
             return Err(Problem::invalid(format!("An account has at most {MAX_KEYS} keys. Revoke one first.")).into());
         }
         let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
         let row = api_keys::Model {
             id: Uuid::now_v7(),
-            user_id: user.0,
+            user_id: actor.user.0,
             name,
             prefix: secret.chars().take(PREFIX.len() + 6).collect(),
             secret_hash: hash(&secret),
             created_at_ms: now_ms(),
             last_used_at_ms: None,
+            scope: scope.as_str().to_owned(),
         };
-        let key = shown(&row);
-        let row = api_keys::ActiveModel {
-            id: Set(row.id),
-            user_id: Set(row.user_id),
-            name: Set(row.name),
-            prefix: Set(row.prefix),
-            secret_hash: Set(row.secret_hash),
-            created_at_ms: Set(row.created_at_ms),
-            last_used_at_ms: Set(None),
-        };
-        api_keys::Entity::insert(row).exec_without_returning(&self.db).await?;
+        let key = shown(&row)?;
+        let transaction = begin_write(&self.db).await?;
+        api_keys::Entity::insert(row.into_active_model().reset_all()).exec_without_returning(&transaction).await?;
+        Act::of(actor, AuditKind::KeyMade).on(key.name.clone()).with("scope", scope.as_str()).note(&transaction).await?;
+        transaction.commit().await?;
         Ok(NewApiKey { key, secret })
     }
 
@@ -92,29 +118,35 @@ impl ApiKeys {
     /// The database fails.
     pub async fn list(&self, user: UserId) -> Result<Vec<ApiKey>> {
         let rows = list_query(user).all(&self.db).await?;
-        Ok(rows.iter().map(shown).collect())
+        rows.iter().map(shown).collect()
     }
 
     /// Revokes a key at once.
     ///
     /// # Errors
     /// The account has no such key.
-    pub async fn revoke(&self, user: UserId, key: ApiKeyId) -> Result<()> {
-        let row = api_keys::Entity::of(user.0).filter(api_keys::Column::Id.eq(key.0)).one(&self.db).await?;
-        row.ok_or_else(Problem::not_found)?.delete(&self.db).await?;
+    pub async fn revoke(&self, actor: impl Into<Actor>, key: ApiKeyId) -> Result<()> {
+        let actor = actor.into();
+        let transaction = begin_write(&self.db).await?;
+        let own = api_keys::Entity::of(actor.user.0).filter(api_keys::Column::Id.eq(key.0));
+        let row = own.one(&transaction).await?.ok_or_else(Problem::not_found)?;
+        let name = row.name.clone();
+        row.delete(&transaction).await?;
+        Act::of(actor, AuditKind::KeyRevoked).on(name).note(&transaction).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
-    /// Whose secret this is, if it is anybody's.
+    /// Whose secret this is and what it allows, if it is anybody's who may come in. Asked at every request, and remembered by nobody.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn recognise(&self, secret: &str) -> Result<Option<UserId>> {
+    pub async fn recognise(&self, secret: &str) -> Result<Option<KeyHolder>> {
         if !secret.starts_with(PREFIX) {
             return Ok(None);
         }
         // A look-up by hash: timing tells nothing about the secret, which an attacker would have to hash to.
-        let row = api_keys::Entity::find().filter(api_keys::Column::SecretHash.eq(hash(secret))).one(&self.db).await?;
+        let row = working().filter(api_keys::Column::SecretHash.eq(hash(secret))).one(&self.db).await?;
         let Some(row) = row else { return Ok(None) };
         let now = now_ms();
         if row.last_used_at_ms.is_none_or(|last| now - last >= LAST_USE_STEP_MS) {
@@ -124,6 +156,14 @@ impl ApiKeys {
                 .exec(&self.db)
                 .await?;
         }
-        Ok(Some(UserId(row.user_id)))
+        Ok(Some(KeyHolder { user: UserId(row.user_id), key: ApiKeyId(row.id), scope: scope(&row)? }))
+    }
+
+    /// Whether the key still works.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn works(&self, key: ApiKeyId) -> Result<bool> {
+        Ok(working().filter(api_keys::Column::Id.eq(key.0)).one(&self.db).await?.is_some())
     }
 }

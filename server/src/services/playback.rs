@@ -5,35 +5,73 @@ use std::sync::Arc;
 
 use domain::{
     error::{Code, Problem},
-    grant::Grant,
+    grant::{Grant, Lifetime},
     ids::{GenerationId, PlaybackId, UserId, VideoId},
     playlist::multivariant,
-    video::{Playback, PlaybackState, Stage, Visibility},
+    video::{Playback, PlaybackState, SignedMedia, Stage, Visibility},
 };
-use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
-use secrecy::{ExposeSecret, SecretSlice};
-use sha2::Sha256;
 
 use crate::{
     clock::now_seconds,
-    db::entity::videos,
+    db::entity::{grants, videos},
     error::Result,
     ports::{
         cdn::{Audience, Cdn},
         transcoder::POSTER_FILE,
     },
-    services::videos::{playback_id, published, source_facts, stable_expiry, stage, visibility},
+    services::{
+        grants::Grants,
+        videos::{playback_id, published, source_facts, stable_expiry, stage, visibility},
+    },
+    signing::{SIGNATURE_BYTES, SigningKeys},
 };
+
+/// Keeps these signatures apart from those that the same keys make over links and media.
+const LABEL: &str = "millrace grant v2";
 
 /// The right to play, checked and signed.
 #[derive(Debug, Clone)]
 pub struct Playbacks {
     db: DatabaseConnection,
     cdn: Arc<dyn Cdn>,
-    key: Arc<SecretSlice<u8>>,
+    keys: SigningKeys,
+    grants: Grants,
     public_url: String,
-    lifetime_seconds: u64,
+    lifetimes: Lifetimes,
+}
+
+/// How long what is signed lasts, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// For players that ask again.
+    pub renewed: u64,
+    /// For all others, beyond the video's own length.
+    pub margin: u64,
+}
+
+/// Who wants to watch, and by what right.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Visitor<'a> {
+    /// Who is signed in, if anybody is: the owner of a private video may watch it.
+    pub user: Option<UserId>,
+    /// The secret of a named grant's link, if they came by one.
+    pub grant: Option<&'a str>,
+}
+
+/// The right that a playback is given by.
+#[derive(Debug, Clone, Copy)]
+struct Right {
+    audience: Audience,
+    /// Second of the Unix epoch at which it ends, where it does.
+    ends_at: Option<u64>,
+}
+
+impl Right {
+    fn named(grant: &grants::Model) -> Self {
+        let ends_at = grant.expires_at_ms.map(|end| u64::try_from(end / 1_000).unwrap_or_default());
+        Self { audience: Audience::Named(grant.id.into()), ends_at }
+    }
 }
 
 /// What `GET /api/stream` answers.
@@ -52,30 +90,51 @@ pub struct Stream {
 }
 
 impl Playbacks {
-    /// Playback at `public_url` of what is in `db`, with grants signed by `key` that last `lifetime_seconds` beyond a video's length.
-    pub fn new(db: DatabaseConnection, cdn: Arc<dyn Cdn>, key: SecretSlice<u8>, public_url: String, lifetime_seconds: u64) -> Self {
-        Self { db, cdn, key: Arc::new(key), public_url, lifetime_seconds }
+    /// Playback at `public_url` of what is in `db`, with grants that `keys` sign and that last as `lifetimes` say.
+    pub fn new(
+        db: DatabaseConnection,
+        cdn: Arc<dyn Cdn>,
+        keys: SigningKeys,
+        grants: Grants,
+        public_url: String,
+        lifetimes: Lifetimes,
+    ) -> Self {
+        Self { db, cdn, keys, grants, public_url, lifetimes }
     }
 
     /// What the owner's player needs.
     ///
     /// # Errors
     /// The video is not there, or not the user's.
-    pub async fn for_owner(&self, user: UserId, video: VideoId) -> Result<Playback> {
+    pub async fn for_owner(&self, user: UserId, video: VideoId, lifetime: Lifetime) -> Result<Playback> {
         let row = videos::Entity::of(user.0).filter(videos::Column::Id.eq(video.0)).one(&self.db).await?;
-        self.playback(&row.ok_or_else(Problem::not_found)?)
+        let row = row.ok_or_else(Problem::not_found)?;
+        let audience = if visibility(&row)? == Visibility::Private { Audience::Owner } else { Audience::Link };
+        self.playback(&row, Right { audience, ends_at: None }, lifetime)
     }
 
-    /// What a visitor's player needs. `viewer` is who is signed in, if anybody is: the owner of a private video may watch it.
+    /// What a visitor's player needs.
     ///
     /// # Errors
-    /// The video is not there, or private and somebody else's; the two look the same.
-    pub async fn for_viewer(&self, id: &PlaybackId, viewer: Option<UserId>) -> Result<Playback> {
+    /// The video is not there, or private and the visitor has no right to it; the two look the same.
+    pub async fn for_viewer(&self, id: &PlaybackId, visitor: Visitor<'_>, lifetime: Lifetime) -> Result<Playback> {
         let row = self.by_playback_id(id).await?;
-        if visibility(&row)? == Visibility::Private && viewer.map(|user| user.0) != Some(row.user_id) {
-            return Err(Problem::not_found().into());
+        let right = self.right(&row, visitor).await?.ok_or_else(Problem::not_found)?;
+        self.playback(&row, right, lifetime)
+    }
+
+    /// The owner's right comes first, then that of a named grant, so that what ends with the grant does, then everybody's.
+    async fn right(&self, row: &videos::Model, visitor: Visitor<'_>) -> Result<Option<Right>> {
+        let private = visibility(row)? == Visibility::Private;
+        if private && visitor.user.map(|user| user.0) == Some(row.user_id) {
+            return Ok(Some(Right { audience: Audience::Owner, ends_at: None }));
         }
-        self.playback(&row)
+        let grant = match visitor.grant {
+            Some(secret) => self.grants.recognise(row, secret).await?,
+            None => None,
+        };
+        let everybodys = (!private).then_some(Right { audience: Audience::Link, ends_at: None });
+        Ok(grant.as_ref().map(Right::named).or(everybodys))
     }
 
     /// Whether a visitor's page of this video may be indexed.
@@ -91,7 +150,7 @@ impl Playbacks {
     /// # Errors
     /// The video is not there or not the user's, or nothing of it can be played yet.
     pub async fn stream(&self, user: UserId, video: VideoId) -> Result<Stream> {
-        let playback = self.for_owner(user, video).await?;
+        let playback = self.for_owner(user, video, Lifetime::Film).await?;
         let (Some(url), Some(expires_at)) = (playback.url, playback.expires_at) else {
             let why = match playback.state {
                 PlaybackState::Failed => "This video failed and has nothing to play; GET /api/status says why.",
@@ -108,19 +167,24 @@ impl Playbacks {
         Ok(row.ok_or_else(Problem::not_found)?)
     }
 
-    fn playback(&self, row: &videos::Model) -> Result<Playback> {
+    fn playback(&self, row: &videos::Model, right: Right, lifetime: Lifetime) -> Result<Playback> {
         let facts = source_facts(row)?;
         let duration_ms = facts.as_ref().map_or(0, |facts| facts.duration_ms);
-        let expires_at = self.expiry(duration_ms);
+        let film = self.expiry(duration_ms, right, Lifetime::Film);
+        let expires_at = self.expiry(duration_ms, right, lifetime);
         let state = match (row.generation_id, stage(row)?) {
             (Some(_), _) => PlaybackState::Playable,
             (None, Stage::Failed) => PlaybackState::Failed,
             (None, _) => PlaybackState::Processing,
         };
-        let audience = audience(visibility(row)?);
         let url = match state {
-            PlaybackState::Playable => Some(self.cdn.sign_playlists(&self.grant(row, expires_at)?, expires_at).url("index.m3u8")),
+            PlaybackState::Playable => Some(self.cdn.sign_playlists(&self.grant(row, right, expires_at)?, expires_at).url("index.m3u8")),
             _ => None,
+        };
+        let renewed = lifetime == Lifetime::Renewed && url.is_some();
+        let media = |generation: uuid::Uuid| {
+            let signed = self.cdn.sign(GenerationId(generation), right.audience, expires_at);
+            SignedMedia { base: signed.base, query: signed.query }
         };
         Ok(Playback {
             playback_id: playback_id(row)?,
@@ -131,43 +195,55 @@ impl Playbacks {
             url,
             poster_url: row
                 .poster_generation_id
-                .map(|generation| self.cdn.sign(GenerationId(generation), audience, expires_at).url(POSTER_FILE)),
+                .map(|generation| self.cdn.sign_file(GenerationId(generation), right.audience, POSTER_FILE, film)),
             size: facts.map_or((16, 9), |facts| (facts.video.display_width, facts.video.display_height)),
             duration_ms,
+            media: row.generation_id.filter(|_| renewed).map(media).into_iter().collect(),
+            // Early enough for a few more tries.
+            renew_in_seconds: renewed.then(|| (expires_at.saturating_sub(now_seconds()) * 2 / 3).max(1)),
         })
     }
 
-    /// Native players read a playlist once, so its URLs last the whole film and a margin.
-    fn expiry(&self, duration_ms: u64) -> u64 {
-        stable_expiry(now_seconds(), duration_ms / 1_000 + self.lifetime_seconds)
+    /// Native players read a playlist once, so its URLs last the whole film and a margin. Scripts ask again: theirs last between half
+    /// their lifetime and all of it, and are the same for half of it, so that browsers can cache. Nothing outlasts the right.
+    fn expiry(&self, duration_ms: u64, right: Right, lifetime: Lifetime) -> u64 {
+        let now = now_seconds();
+        let expires_at = match lifetime {
+            Lifetime::Film => stable_expiry(now, duration_ms / 1_000 + self.lifetimes.margin),
+            Lifetime::Renewed => {
+                let step = (self.lifetimes.renewed / 2).max(1);
+                (now / step + 2) * step
+            }
+        };
+        right.ends_at.map_or(expires_at, |end| end.min(expires_at))
     }
 
-    fn grant(&self, row: &videos::Model, expires_at: u64) -> Result<String> {
-        let grant = Grant { playback_id: playback_id(row)?, visibility: visibility(row)?, expires_at };
-        Ok(grant.token(&self.mac(&grant).finalize().into_bytes()))
+    fn grant(&self, row: &videos::Model, right: Right, expires_at: u64) -> Result<String> {
+        let grant = Grant {
+            playback_id: playback_id(row)?,
+            visibility: visibility(row)?,
+            expires_at,
+            key_id: self.keys.current_id(),
+            audience: right.audience,
+        };
+        Ok(grant.token(&self.keys.sign(LABEL, &grant.claims())))
     }
 
-    fn mac(&self, grant: &Grant) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret()).expect("HMAC takes keys of any length");
-        mac.update(b"millrace grant v1\0");
-        mac.update(&grant.claims());
-        mac
-    }
-
-    /// The video and grant behind a token, if the signature is right, the time has not come, and the video is still as open as it was.
+    /// The video and grant behind a token, if the signature is right, the time has not come, and the right that it was given by stands.
     async fn admit(&self, token: &str) -> Result<(videos::Model, Grant)> {
         let refused = || Problem::new(Code::GrantRefused, "This link has expired or was never valid. Open the video's page again.");
         let (grant, signature) = Grant::parse(token).map_err(|_| refused())?;
-        // `verify_slice` compares in constant time.
-        self.mac(&grant).verify_slice(&signature).map_err(|_| refused())?;
-        if grant.expires_at < now_seconds() {
+        let signed = self.keys.verify(grant.key_id, LABEL, &grant.claims(), &signature, SIGNATURE_BYTES);
+        if !signed || grant.expires_at < now_seconds() {
             return Err(refused().into());
         }
         let row = self.by_playback_id(&grant.playback_id).await?;
-        if visibility(&row)? == Visibility::Private && grant.visibility != Visibility::Private {
-            return Err(refused().into());
-        }
-        Ok((row, grant))
+        let stands = match grant.audience {
+            Audience::Owner => true,
+            Audience::Link => visibility(&row)? != Visibility::Private && grant.visibility != Visibility::Private,
+            Audience::Named(named) => self.grants.standing(&row, named).await?.is_some(),
+        };
+        if stands { Ok((row, grant)) } else { Err(refused().into()) }
     }
 
     /// The multivariant playlist that a token opens. Media playlists are named relative to it, so the token stays in their path.
@@ -193,15 +269,7 @@ impl Playbacks {
         }
         let renditions = published(&self.db, generation).await?;
         let rendition = renditions.iter().find(|rendition| rendition.name == name).ok_or_else(Problem::not_found)?;
-        let signed = self.cdn.sign(generation, audience(grant.visibility), grant.expires_at);
+        let signed = self.cdn.sign(generation, grant.audience, grant.expires_at);
         Ok(rendition.playlist.render(|file| signed.url(&rendition.path(file))))
-    }
-}
-
-/// Nobody but the owner gets to a private video; what is signed for anybody else is meant to be passed on.
-const fn audience(visibility: Visibility) -> Audience {
-    match visibility {
-        Visibility::Private => Audience::Owner,
-        Visibility::Unlisted | Visibility::Public => Audience::Shared,
     }
 }

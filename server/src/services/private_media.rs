@@ -1,5 +1,6 @@
-//! Which published generations belong to private videos, in memory, so that a segment request can be refused without a database: what
-//! was signed for everybody with the link stops within seconds of a video becoming private.
+//! Which published generations belong to private videos and which named grants are revoked, in memory, so that a segment request can be
+//! refused without a database: what was signed for everybody with the link stops within seconds of a video becoming private, and what was
+//! signed with a grant within seconds of its end.
 
 use std::{
     collections::HashSet,
@@ -8,13 +9,18 @@ use std::{
 };
 
 use domain::{
-    ids::{GenerationId, VideoId},
+    grant::Audience,
+    ids::{GenerationId, GrantId, VideoId},
     video::Visibility,
 };
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
-use crate::{clock::now_ms, db::entity::videos, error::Result};
+use crate::{
+    clock::now_ms,
+    db::entity::{grants, videos},
+    error::Result,
+};
 
 /// How often changes are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -24,10 +30,11 @@ const OVERLAP_MS: i64 = 30_000;
 /// A row's visibility, published generation and poster's generation.
 type Row = (String, Option<Uuid>, Option<Uuid>);
 
-/// The set. Cheap to clone.
+/// The sets. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct PrivateMedia {
     generations: Arc<RwLock<HashSet<GenerationId>>>,
+    revoked: Arc<RwLock<HashSet<GrantId>>>,
 }
 
 impl PrivateMedia {
@@ -36,12 +43,28 @@ impl PrivateMedia {
         self.generations.read().unwrap_or_else(PoisonError::into_inner).contains(&generation)
     }
 
-    /// Reads all private videos.
+    /// Whether what was signed for `audience` still opens the generation, as of some seconds ago. That a grant has run out is not asked:
+    /// nothing is signed with it for longer than it lasts.
+    pub fn opens(&self, generation: GenerationId, audience: Audience) -> bool {
+        match audience {
+            Audience::Owner => true,
+            Audience::Link => !self.contains(generation),
+            Audience::Named(grant) => !self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(&grant),
+        }
+    }
+
+    /// Refuses a grant in this process from now on.
+    pub fn revoke(&self, grant: GrantId) {
+        self.note_revoked(vec![grant.0]);
+    }
+
+    /// Reads all private videos and revoked grants.
     ///
     /// # Errors
     /// The database fails.
     pub async fn load(&self, db: &DatabaseConnection) -> Result<()> {
         self.note(private_query().into_tuple().all(db).await?);
+        self.note_revoked(revoked_query(0).into_tuple().all(db).await?);
         Ok(())
     }
 
@@ -60,13 +83,23 @@ impl PrivateMedia {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = now_ms();
-            match changed_query(since - OVERLAP_MS).into_tuple().all(db).await {
-                Ok(changed) => {
-                    self.note(changed);
-                    since = now;
-                }
-                Err(error) => tracing::warn!(%error, "cannot look for videos that became private; trying again"),
+            match self.look(db, since - OVERLAP_MS).await {
+                Ok(()) => since = now,
+                Err(error) => tracing::warn!(%error, "cannot look for videos that became private and grants that ended; trying again"),
             }
+        }
+    }
+
+    async fn look(&self, db: &DatabaseConnection, since_ms: i64) -> Result<()> {
+        self.note(changed_query(since_ms).into_tuple().all(db).await?);
+        self.note_revoked(revoked_query(since_ms).into_tuple().all(db).await?);
+        Ok(())
+    }
+
+    /// No grant comes back: revoked is revoked.
+    fn note_revoked(&self, grants: Vec<Uuid>) {
+        if !grants.is_empty() {
+            self.revoked.write().unwrap_or_else(PoisonError::into_inner).extend(grants.into_iter().map(GrantId));
         }
     }
 
@@ -98,4 +131,9 @@ pub fn private_query() -> Select<videos::Entity> {
 /// Videos that changed at `since_ms` or later.
 pub fn changed_query(since_ms: i64) -> Select<videos::Entity> {
     what_counts().filter(videos::Column::UpdatedAtMs.gte(since_ms))
+}
+
+/// Grants that were revoked at `since_ms` or later.
+pub fn revoked_query(since_ms: i64) -> Select<grants::Entity> {
+    grants::Entity::find().select_only().column(grants::Column::Id).filter(grants::Column::RevokedAtMs.gte(since_ms))
 }

@@ -34,15 +34,18 @@ use crate::{
     },
 };
 
+pub mod quota;
 mod rows;
+pub mod single;
 
-use self::rows::{insert_upload, insert_video};
+use self::{
+    quota::{Arriving, Usage},
+    rows::{insert_upload, insert_video},
+};
 
 /// How often, and how long apart, the row of a request that came twice at once is looked for.
 const TWIN_LOOKS: u32 = 10;
 const TWIN_PAUSE: Duration = Duration::from_millis(50);
-/// How long a body that comes in one request may take to arrive and to become a video.
-const ADOPTED_WITHIN_MS: i64 = 48 * 3_600_000;
 /// How often a store that takes parts by itself is asked how many it has.
 const LIST_PARTS_EVERY_MS: i64 = 2_000;
 
@@ -55,6 +58,7 @@ pub struct Uploads {
     changes: Changes,
     videos: Videos,
     limits: UploadLimits,
+    arriving: Arriving,
 }
 
 /// What an upload may be.
@@ -64,15 +68,10 @@ pub struct UploadLimits {
     pub max_size: u64,
     /// Days after which an unfinished upload is given up.
     pub unfinished_days: i64,
-}
-
-/// A file that arrives in one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Received {
-    /// Where it is stored.
-    pub upload: UploadId,
-    /// Its length in bytes.
-    pub size: u64,
+    /// Bytes that an account may store; 0 for as many as it likes.
+    pub quota: u64,
+    /// Uploads that an account may have begun and not completed; 0 for as many as it likes.
+    pub max_unfinished: u64,
 }
 
 impl Uploads {
@@ -85,7 +84,7 @@ impl Uploads {
         videos: Videos,
         limits: UploadLimits,
     ) -> Self {
-        Self { db, store, queue, changes, videos, limits }
+        Self { db, store, queue, changes, videos, limits, arriving: Arriving::default() }
     }
 
     /// The largest file taken, in bytes.
@@ -96,7 +95,7 @@ impl Uploads {
     /// Begins an upload: from now on the video is in the library.
     ///
     /// # Errors
-    /// The file is empty or too large, or the store is full.
+    /// The file is empty or too large, the account has no room for it or too many others on their way, or the store is full.
     pub async fn begin(&self, user: UserId, begin: &BeginUpload) -> Result<UploadTicket> {
         check_begin(begin, self.limits.max_size)?;
         let Some(id) = begin.upload_id else { return self.begin_as(user, UploadId(Uuid::now_v7()), begin).await };
@@ -107,8 +106,9 @@ impl Uploads {
             Ok(ticket) => return Ok(ticket),
             Err(failure) => failure,
         };
-        // The same request twice at once: the other one is first, and its row may be a moment away.
-        for _ in 0..TWIN_LOOKS {
+        // The same request twice at once: the other one is first, and its row may be a moment away. What is refused for itself is refused now.
+        let looks = if matches!(failure, Error::Problem(_)) { 1 } else { TWIN_LOOKS };
+        for _ in 0..looks {
             if let Some(ticket) = self.begun(user, id).await? {
                 return Ok(ticket);
             }
@@ -128,6 +128,8 @@ impl Uploads {
 
     async fn begin_as(&self, user: UserId, upload: UploadId, begin: &BeginUpload) -> Result<UploadTicket> {
         let (plan, key) = (PartPlan::for_size(begin.size), StorageKey::Source { upload });
+        // Looked at before the store makes room for the file; what counts is the look in the transaction below.
+        self.check_room(Usage::of(&self.db, user).await?, user, begin.size)?;
         let multipart = self.store.begin_multipart(&key, plan).await?;
         let noted = self.note_begun(user, upload, plan, &multipart, begin).await;
         if noted.is_err()
@@ -149,11 +151,18 @@ impl Uploads {
         let video = VideoId(Uuid::now_v7());
         let title = begin.title.as_deref().and_then(clean_title).unwrap_or_else(|| title_from_file_name(&begin.file_name));
         let transaction = begin_write(&self.db).await?;
+        self.check_room(Usage::locked(&transaction, user).await?, user, begin.size)?;
         insert_video(&transaction, user, video, &title, &begin.file_name, begin.size, Stage::Uploading, None).await?;
         insert_upload(&transaction, user, video, upload, &multipart.0, plan, false).await?;
         transaction.commit().await?;
         self.changes.tell(Change::Video { user, video });
         Ok(self.ticket_for(upload, video, plan, Vec::new()))
+    }
+
+    /// Whether one more upload of `size` bytes may begin, beside what arrives in single requests.
+    fn check_room(&self, usage: Usage, user: UserId, size: u64) -> Result<()> {
+        usage.check_count(&self.limits)?;
+        Ok(usage.check_bytes(&self.limits, size.saturating_add(self.arriving.of(user)))?)
     }
 
     /// Where an upload stands: which parts are safe.
@@ -287,59 +296,6 @@ impl Uploads {
         transaction.commit().await?;
         self.wake(user, WakeUp { job, video }).await;
         Ok(video)
-    }
-
-    /// Stores a body that comes in one request. It is nobody's video yet: [`Uploads::adopt`] makes it one, [`Uploads::discard`] forgets it.
-    ///
-    /// # Errors
-    /// The body is empty, too large or breaks off, or the store is full.
-    pub async fn receive(&self, body: ByteStream) -> Result<Received> {
-        let upload = UploadId(Uuid::now_v7());
-        let key = StorageKey::Source { upload };
-        // Whatever happens to this request from now on, nothing is left in the store that no row names.
-        Removal::unless_kept(&self.db, upload, now_ms() + ADOPTED_WITHIN_MS).await?;
-        let size = match self.store.put_stream(&key, body, self.limits.max_size).await {
-            Err(BlobError::SizeMismatch) => {
-                return Err(Problem::new(
-                    Code::TooLarge,
-                    format!("The file is larger than the {} that this server takes.", domain::upload::bytes_in_words(self.limits.max_size)),
-                )
-                .into());
-            }
-            other => other?,
-        };
-        if size == 0 {
-            self.store.delete(&key).await?;
-            return Err(Problem::new(Code::EmptyFile, "The file is empty. Choose another one.").into());
-        }
-        Ok(Received { upload, size })
-    }
-
-    /// Makes a video of a received body and queues its processing.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn adopt(&self, user: UserId, received: Received, file_name: &str, title: Option<&str>) -> Result<VideoId> {
-        let video = VideoId(Uuid::now_v7());
-        let title = title.and_then(clean_title).unwrap_or_else(|| title_from_file_name(file_name));
-        let url = self.store.url(&StorageKey::Source { upload: received.upload });
-        let transaction = begin_write(&self.db).await?;
-        insert_video(&transaction, user, video, &title, file_name, received.size, Stage::Queued, Some(url)).await?;
-        insert_upload(&transaction, user, video, received.upload, "", PartPlan::for_size(received.size), true).await?;
-        Removal::keep_source(&transaction, received.upload).await?;
-        let job = jobs::enqueue(&transaction, video).await?;
-        transaction.commit().await?;
-        self.wake(user, WakeUp { job, video }).await;
-        Ok(video)
-    }
-
-    /// Forgets a received body.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn discard(&self, received: Received) -> Result<()> {
-        self.store.delete(&StorageKey::Source { upload: received.upload }).await?;
-        Removal::keep_source(&self.db, received.upload).await
     }
 
     /// Gives up an upload: the video goes from the library, its bytes from the store.

@@ -15,6 +15,7 @@ use crate::{
         transcoder::POSTER_FILE,
     },
     services::{
+        audit_log::{Act, Actor},
         changes::{Change, Changes},
         jobs,
         private_media::PrivateMedia,
@@ -22,6 +23,7 @@ use crate::{
     },
 };
 use domain::{
+    audit::AuditKind,
     error::{Code, Problem},
     ids::{GenerationId, PlaybackId, UserId, VideoId},
     playlist::{Rendition, Track},
@@ -114,9 +116,13 @@ impl Videos {
     ///
     /// # Errors
     /// It is not there.
-    pub async fn set_visibility(&self, user: UserId, video: VideoId, visibility: Visibility) -> Result<Video> {
+    pub async fn set_visibility(&self, actor: impl Into<Actor>, video: VideoId, visibility: Visibility) -> Result<Video> {
+        let actor = actor.into();
+        let user = actor.user;
         let changed = self.change(user, video, &[(videos::Column::Visibility, visibility.as_str().to_owned())]).await?;
         self.private_media.refresh(&self.db, video).await?;
+        let act = Act::of(actor, AuditKind::VisibilityChanged).on(changed.title.clone());
+        act.with("visibility", visibility.as_str()).note(&self.db).await?;
         Ok(changed)
     }
 
@@ -137,8 +143,20 @@ impl Videos {
     ///
     /// # Errors
     /// It is not there.
-    pub async fn delete(&self, user: UserId, video: VideoId) -> Result<()> {
-        self.row(user, video).await?;
+    pub async fn delete(&self, actor: impl Into<Actor>, video: VideoId) -> Result<()> {
+        let actor = actor.into();
+        self.row(actor.user, video).await?;
+        let transaction = begin_write(&self.db).await?;
+        let whole = Whole::lock(&transaction, actor.user, video).await?;
+        Act::of(actor, AuditKind::VideoDeleted).on(whole.video.title.clone()).note(&transaction).await?;
+        self.remove(transaction, actor.user, whole).await
+    }
+
+    /// Deletes a video because its account goes: that is noted as one act.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn delete_with_account(&self, user: UserId, video: VideoId) -> Result<()> {
         let transaction = begin_write(&self.db).await?;
         let whole = Whole::lock(&transaction, user, video).await?;
         self.remove(transaction, user, whole).await
@@ -202,7 +220,8 @@ impl Videos {
 
     fn shown(&self, row: videos::Model, published: Vec<Rendition>) -> Result<Video> {
         let poster_url = row.poster_generation_id.map(|generation| {
-            self.cdn.sign(GenerationId(generation), Audience::Owner, stable_expiry(now_seconds(), POSTER_LIFETIME_SECONDS)).url(POSTER_FILE)
+            let expires_at = stable_expiry(now_seconds(), POSTER_LIFETIME_SECONDS);
+            self.cdn.sign_file(GenerationId(generation), Audience::Owner, POSTER_FILE, expires_at)
         });
         Ok(Video {
             id: VideoId(row.id),

@@ -7,17 +7,26 @@ use axum::{
     http::{Method, Request, StatusCode, header},
     routing::post,
 };
-use domain::ids::UserId;
+use domain::{
+    account::{Account, Scope},
+    ids::UserId,
+};
 use server::{
     config::Settings,
     http::{AppState, api_routes, session, viewer::Viewer},
+    services::accounts::{Accounts, SignUp},
 };
 use std::net::IpAddr;
 use tower::ServiceExt;
 
 use crate::{app::App, database::own::everything};
 
-const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+/// Signs up as a visitor does, with an invitation where there is one.
+pub(crate) async fn sign_up(accounts: &Accounts, email: &str, invite: Option<&str>) -> server::error::Result<Account> {
+    accounts.sign_up(SignUp { email, password: "a good password", invite, address: Some(HERE) }).await
+}
+
+pub(crate) const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 #[tokio::test]
 async fn the_first_visitor_owns_the_server_and_then_the_door_is_shut() {
@@ -26,16 +35,16 @@ async fn the_first_visitor_owns_the_server_and_then_the_door_is_shut() {
     assert!(accounts.registration_open().await.expect("asked") && !accounts.has_owner().await.expect("asked"));
     // Of several first visitors at once, exactly one becomes the owner.
     let emails: Vec<String> = (0..4).map(|n| format!("first{n}@example.com")).collect();
-    let tries = futures::future::join_all(emails.iter().map(|email| accounts.sign_up(email, "a good password"))).await;
+    let tries = futures::future::join_all(emails.iter().map(|email| sign_up(accounts, email, None))).await;
     assert_eq!(tries.iter().filter(|tried| tried.is_ok()).count(), 1);
     assert!(!accounts.registration_open().await.expect("asked"));
-    let refused = domain::error::Problem::from(accounts.sign_up("late@example.com", "a good password").await.expect_err("shut"));
+    let refused = domain::error::Problem::from(sign_up(accounts, "late@example.com", None).await.expect_err("shut"));
     assert_eq!(refused.code.as_str(), "registration_closed");
 
     let open = App::with(&[("MILLRACE_REGISTRATION", "open")]).await;
-    open.state.accounts.sign_up("one@example.com", "a good password").await.expect("open");
-    open.state.accounts.sign_up("two@example.com", "a good password").await.expect("open");
-    let taken = open.state.accounts.sign_up("ONE@example.com", "a good password").await.expect_err("taken");
+    sign_up(&open.state.accounts, "one@example.com", None).await.expect("open");
+    sign_up(&open.state.accounts, "two@example.com", None).await.expect("open");
+    let taken = sign_up(&open.state.accounts, "ONE@example.com", None).await.expect_err("taken");
     assert_eq!(domain::error::Problem::from(taken).code.as_str(), "email_taken");
 }
 
@@ -61,10 +70,10 @@ async fn signing_in_tells_nobody_who_has_an_account_and_gets_slower() {
 }
 
 /// A server with a route that signs in, as the pages' server function does.
-fn with_sessions(app: &App, settings: &Settings) -> Router {
+pub(crate) fn with_sessions(app: &App, settings: &Settings) -> Router {
     async fn sign_in(State(_): State<AppState>, session: session::Session, user: String) -> String {
         let user: UserId = user.parse().expect("an id");
-        session::sign_in(&session, user).await.expect("signed in");
+        session::sign_in(&session, user, session::Opened::now("Firefox/140.0 (X11; Linux)", HERE)).await.expect("signed in");
         String::new()
     }
     async fn whoami(viewer: Viewer, session: session::Session) -> String {
@@ -81,7 +90,7 @@ fn with_sessions(app: &App, settings: &Settings) -> Router {
         .with_state(app.state.clone())
 }
 
-async fn send(router: &Router, path: &str, cookie: Option<&str>, body: String) -> (StatusCode, Option<String>, String) {
+pub(crate) async fn send(router: &Router, path: &str, cookie: Option<&str>, body: String) -> (StatusCode, Option<String>, String) {
     let mut request = Request::builder().method(Method::POST).uri(path);
     if let Some(cookie) = cookie {
         request = request.header(header::COOKIE, cookie);
@@ -93,7 +102,7 @@ async fn send(router: &Router, path: &str, cookie: Option<&str>, body: String) -
     (status, set, String::from_utf8_lossy(&body).into_owned())
 }
 
-fn cookie(set: &str) -> String {
+pub(crate) fn cookie(set: &str) -> String {
     set.split(';').next().expect("a cookie").to_owned()
 }
 
@@ -150,9 +159,10 @@ async fn behind_https_the_cookie_is_bound_to_the_host() {
 async fn a_key_works_until_it_is_revoked_and_is_stored_hashed() {
     let app = App::start().await;
     let (ada, bob) = (app.somebody("ada@example.com").await, app.somebody("bob@example.com").await);
-    let made = app.state.api_keys.create(ada.user, "laptop").await.expect("made");
+    let made = app.state.api_keys.create(ada.user, "laptop", Scope::Upload).await.expect("made");
     assert!(made.secret.starts_with(&made.key.prefix) && made.secret.len() > 40);
-    assert_eq!(app.state.api_keys.recognise(&made.secret).await.expect("asked"), Some(ada.user));
+    let holder = app.state.api_keys.recognise(&made.secret).await.expect("asked").expect("known");
+    assert_eq!((holder.user, holder.key, holder.scope), (ada.user, made.key.id, Scope::Upload));
     assert!(app.state.api_keys.revoke(bob.user, made.key.id).await.is_err(), "somebody else's key is not there");
     let listed = app.state.api_keys.list(ada.user).await.expect("listed");
     assert!(listed.iter().any(|key| key.id == made.key.id && key.last_used_at_ms.is_some()));

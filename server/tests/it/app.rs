@@ -96,6 +96,7 @@ impl App {
             ffmpeg: settings.transcode.ffmpeg.clone(),
             ffprobe: settings.transcode.ffprobe.clone(),
             scratch: settings.transcode.scratch_dir.clone(),
+            helper: env!("CARGO_BIN_EXE_sandbox-helper").into(),
             sandbox: SandboxMode::Auto,
             limits: Limits::default(),
         };
@@ -130,7 +131,7 @@ impl App {
 
     pub(crate) async fn somebody(&self, email: &str) -> Somebody {
         let account = self.state.accounts.add(email, "a good password").await.expect("an account");
-        let key = self.state.api_keys.create(account.id, "test").await.expect("a key");
+        let key = self.state.api_keys.create(account.id, "test", domain::account::Scope::Manage).await.expect("a key");
         Somebody { user: account.id, key: key.secret }
     }
 

@@ -124,7 +124,7 @@ async fn while_keys_change_two_of_them_open() {
     let generation = GenerationId(Uuid::now_v7());
     publish(generation, b"segment").await;
     let soon = now_seconds() + 600;
-    let before = first.sign(generation, Audience::Shared, soon).url(FILE);
+    let before = first.sign(generation, Audience::Link, soon).url(FILE);
 
     let config = PublicKeyConfig::builder()
         .caller_reference(generation.to_string())
@@ -135,7 +135,7 @@ async fn while_keys_change_two_of_them_open() {
     let made = admin.create_public_key().public_key_config(config).send().await.expect("made");
     let new_id = made.public_key().expect("a key").id().to_owned();
     let second = cdn(&new_id, OTHER_KEY.to_owned()).await;
-    let after = second.sign(generation, Audience::Shared, soon).url(FILE);
+    let after = second.sign(generation, Audience::Link, soon).url(FILE);
     assert_eq!(status(&after).await, 403, "a key that is in no group");
 
     let old = trust(&admin, |keys| keys.push(new_id.clone())).await;

@@ -1,7 +1,7 @@
 //! The contract of [`Cdn`], as one suite that every adapter passes.
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use domain::ids::GenerationId;
+use domain::ids::{GenerationId, GrantId};
 use server::{
     adapters::{
         cloudfront_cdn::{CloudFrontCdn, CloudFrontOptions},
@@ -31,7 +31,7 @@ fn is_well_formed(signed: &SignedPrefix) {
 }
 
 fn the_same_input_gives_the_same_output(cdn: &dyn Cdn, generation: GenerationId) {
-    let media = |generation, expires_at| cdn.sign(generation, Audience::Shared, expires_at);
+    let media = |generation, expires_at| cdn.sign(generation, Audience::Link, expires_at);
     let first = media(generation, EXPIRES_AT);
     is_well_formed(&first);
     assert!(first.base.contains(&generation.to_string()) && !first.query.is_empty(), "{first:?}");
@@ -58,7 +58,7 @@ fn playlists_are_signed_by_their_grant(cdn: &dyn Cdn) {
 /// Whoever lets media requests through us opens exactly what it signed; whoever does not opens nothing.
 fn requests_are_verified_or_never_come(cdn: &dyn Cdn, generation: GenerationId) {
     let name = generation.to_string();
-    for audience in [Audience::Owner, Audience::Shared] {
+    for audience in [Audience::Owner, Audience::Link, Audience::Named(GrantId(Uuid::now_v7()))] {
         let query = cdn.sign(generation, audience, EXPIRES_AT).query;
         if let Some(verified) = cdn.verify(&name, "poster.jpg", &query, EXPIRES_AT) {
             assert_eq!((verified.generation, verified.audience), (generation, audience));
@@ -70,8 +70,25 @@ fn requests_are_verified_or_never_come(cdn: &dyn Cdn, generation: GenerationId) 
     assert_eq!(cdn.verify(&name, "poster.jpg", "", 0), None);
 }
 
+/// A poster's address is shown to more people, and for longer, than the video's: it must not open the rest.
+fn a_file_can_be_signed_alone(cdn: &dyn Cdn, generation: GenerationId) {
+    let url = cdn.sign_file(generation, Audience::Link, "poster.jpg", EXPIRES_AT);
+    let all = cdn.sign(generation, Audience::Link, EXPIRES_AT);
+    let (address, query) = url.split_once('?').expect("a query");
+    assert_eq!(address, format!("{}poster.jpg", all.base));
+    assert_ne!(query, all.query);
+    assert_eq!(cdn.sign_file(generation, Audience::Link, "poster.jpg", EXPIRES_AT), url);
+    let name = generation.to_string();
+    if let Some(verified) = cdn.verify(&name, "poster.jpg", query, EXPIRES_AT) {
+        assert_eq!(verified.key.content_type(), "image/jpeg");
+    }
+    assert_eq!(cdn.verify(&name, "720p/00001.m4s", query, EXPIRES_AT), None, "another file");
+    assert_eq!(cdn.verify(&name, "poster.jpg", query, EXPIRES_AT + 1), None, "expired");
+}
+
 fn keeps_the_contract(cdn: &dyn Cdn) {
     let generation = GenerationId(Uuid::now_v7());
+    a_file_can_be_signed_alone(cdn, generation);
     the_same_input_gives_the_same_output(cdn, generation);
     playlists_are_signed_by_their_grant(cdn);
     requests_are_verified_or_never_come(cdn, generation);

@@ -2,6 +2,7 @@
 //! find their way by an index.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait};
+use sea_orm_migration::MigratorTrait;
 use server::{
     config::Registration,
     db,
@@ -34,7 +35,7 @@ async fn several_processes_may_bring_the_schema_up_to_date_at_once() {
         assert_eq!(users::Entity::find().count(db).await.expect("the schema is there"), 0);
     }
     let versions = ask(&opened[0], "SELECT CAST(COUNT(*) AS TEXT) FROM seaql_migrations").await;
-    assert_eq!(versions, ["3"], "each migration ran once");
+    assert_eq!(versions, [db::migration::Migrator::migrations().len().to_string()], "each migration ran once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -48,7 +49,7 @@ async fn of_many_first_visitors_one_becomes_the_owner() {
     turns::Entity::first_owner().one(&somebody).await.expect("asked").expect("there is a turn");
     let tries = (0..8).map(|number| {
         let accounts = Accounts::new(processes[number % 2].clone(), Registration::Closed);
-        tokio::spawn(async move { accounts.sign_up(&format!("first{number}@example.com"), "a good password").await })
+        tokio::spawn(async move { crate::accounts::sign_up(&accounts, &format!("first{number}@example.com"), None).await })
     });
     let tries: Vec<_> = tries.collect();
     races::somebody_waits(&onlooker, 4).await;
@@ -60,6 +61,38 @@ async fn of_many_first_visitors_one_becomes_the_owner() {
         assert_eq!(domain::error::Problem::from(error).code.as_str(), "registration_closed");
     }
     assert_eq!(users::Entity::find().count(&processes[0]).await.expect("counted"), 1);
+}
+
+/// An installation from before there were roles: its first account becomes the owner's, and its keys may do what they could.
+#[tokio::test]
+async fn the_oldest_account_becomes_the_owner_and_old_keys_keep_their_rights() {
+    let (own, folder) = (OwnDatabase::create().await, tempfile::tempdir().expect("a folder"));
+    let db = db::connect(&own.settings(), folder.path()).await.expect("connected");
+    let before = begin_write(&db).await.expect("begun");
+    db::migration::Migrator::up(&before, Some(3)).await.expect("as it was");
+    before.commit().await.expect("committed");
+    let ids: Vec<uuid::Uuid> = (0..3).map(|_| uuid::Uuid::now_v7()).collect();
+    let literal = |id: &uuid::Uuid| match db.get_database_backend() {
+        sea_orm::DbBackend::Sqlite => format!("X'{}'", id.simple()),
+        _ => format!("'{id}'"),
+    };
+    // The oldest last: the order of rows says nothing.
+    for (number, id) in ids.iter().enumerate().rev() {
+        let id = literal(id);
+        let user = format!("INSERT INTO users VALUES ({id}, 'u{number}@example.com', '', '2026-11-22 00:00:00+00:00')");
+        let key = format!("INSERT INTO api_keys VALUES ({id}, {id}, 'old', 'mr_', 'hash{number}', 0, NULL)");
+        for statement in [user, key] {
+            db.execute_unprepared(&statement).await.expect("written");
+        }
+    }
+    let db = own.open(folder.path()).await;
+    assert_eq!(
+        ask(&db, "SELECT email || ' ' || role FROM users ORDER BY email").await,
+        ["u0@example.com owner", "u1@example.com member", "u2@example.com member"]
+    );
+    assert_eq!(ask(&db, "SELECT DISTINCT scope FROM api_keys").await, ["manage"]);
+    let read = users::Entity::find_by_id(ids[0]).one(&db).await.expect("read").expect("there");
+    assert_eq!((read.disabled_at_ms, read.leaving_at_ms), (None, None));
 }
 
 /// The connection's settings, on PostgreSQL; SQLite has none of these.

@@ -233,6 +233,7 @@ async fn ffmpeg_transcoder_keeps_the_contract() {
             ffmpeg: "ffmpeg".into(),
             ffprobe: "ffprobe".into(),
             scratch: folder.path().join(scratch),
+            helper: env!("CARGO_BIN_EXE_sandbox-helper").into(),
             sandbox: SandboxMode::Auto,
             limits: Limits { threads: 2, ..Limits::default() },
         };

@@ -114,11 +114,11 @@ async fn a_dead_workers_job_comes_before_those_that_only_wait() {
 async fn a_body_that_never_becomes_a_video_is_noted_to_go() {
     let shop = Workshop::open(ELSEWHERE).await;
     let body = futures::stream::iter([Ok(bytes::Bytes::from_static(b"a source"))]).boxed();
-    let received = shop.front.uploads.receive(body).await.expect("received");
+    let received = shop.front.uploads.receive(shop.ada.user, body).await.expect("received");
     let noted = || async { removals::Entity::find().filter(removals::Column::Kind.eq("source")).all(&shop.app.db).await.expect("listed") };
     let note = noted().await;
-    assert_eq!(note.iter().map(|note| note.target).collect::<Vec<_>>(), [received.upload.0]);
+    assert_eq!(note.iter().map(|note| note.target).collect::<Vec<_>>(), [received.upload().0]);
     assert!(note[0].run_after_ms > now_ms() + 3_600_000, "not while it may still become one");
-    shop.front.uploads.adopt(shop.ada.user, received, "clip.mp4", None).await.expect("a video");
+    shop.front.uploads.adopt(shop.ada.user, &received, "clip.mp4", None).await.expect("a video");
     assert!(noted().await.is_empty());
 }

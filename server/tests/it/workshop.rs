@@ -73,8 +73,8 @@ impl Workshop {
     /// A video that waits for a worker, and the message that should wake one.
     pub(crate) async fn video(&self) -> WakeUp {
         let body = futures::stream::iter([Ok(Bytes::from_static(b"a source"))]).boxed();
-        let received = self.front.uploads.receive(body).await.expect("received");
-        let video = self.front.uploads.adopt(self.ada.user, received, "clip.mp4", None).await.expect("a video");
+        let received = self.front.uploads.receive(self.ada.user, body).await.expect("received");
+        let video = self.front.uploads.adopt(self.ada.user, &received, "clip.mp4", None).await.expect("a video");
         let job = jobs::Entity::find().filter(jobs::Column::VideoId.eq(video.0)).one(&self.app.db).await.expect("asked").expect("its job");
         WakeUp { job: job.id.into(), video }
     }

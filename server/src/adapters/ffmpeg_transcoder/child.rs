@@ -23,7 +23,7 @@ pub(super) struct Finished {
 /// Runs `command`, hands its standard output to `on_output` in pieces, and returns how it ended.
 ///
 /// It is killed when the time is over, when `on_output` breaks off, and when the returned future is dropped. Killing the one
-/// process is enough: prlimit becomes the program, and bubblewrap takes its whole process namespace with it.
+/// process is enough: our helper becomes the program, and bubblewrap takes its whole process namespace with it.
 ///
 /// Call it from a task, never from a blocking thread: what bubblewrap calls the parent's death is the death of the *thread* that
 /// started it, and blocking threads come and go.

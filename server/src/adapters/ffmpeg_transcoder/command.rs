@@ -24,6 +24,9 @@ pub(super) const INIT: &str = "init.mp4";
 /// Length of a segment in seconds; it ends at the first key frame from there.
 const SEGMENT_SECONDS: u32 = 4;
 
+/// Rate below which nobody counts frames.
+const MOST_USUAL_RATE: f64 = 60.0;
+
 /// A key frame at the first frame at or behind every even second. Not "when the last is two seconds old": that would drift. Nor by
 /// counting: after a gap it would force one key frame after the other to catch up.
 const EVERY_TWO_SECONDS: &str = "expr:isnan(prev_forced_t)+gt(floor((t+0.001)/2),floor((prev_forced_t+0.001)/2))";
@@ -99,6 +102,10 @@ impl Arguments {
                 }
             }
         }
+        // No more than a source of its length and rate can have, whatever times its frames turn out to bear.
+        let seconds = facts.duration_ms as f64 / 1000.0 + 10.0;
+        let most_frames = seconds * facts.video.frame_rate.per_second().max(MOST_USUAL_RATE) * 2.0;
+        self.add(&format!("-frames:v {most_frames:.0}"));
         // Each frame lasts until the next; the muxer would otherwise move the first frame of a segment to where it thinks that
         // the last one ended.
         let last = if keeps_long_frames(&rung.video, facts) {

@@ -1,6 +1,7 @@
 //! The programs as found on this machine and the means of confining them: what every look and every encode goes through.
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -8,14 +9,14 @@ use std::{
 };
 
 use domain::{container::Container, video::FailureCode};
-use tokio::process::Command;
+use tokio::{process::Command, sync::Mutex};
 
 use super::{
     child,
     failure::{self, source},
     ffprobe::Probed,
     probe,
-    sandbox::{Confined, Sandbox, find_program},
+    sandbox::{Confined, ESCAPES, Report, Sandbox, Walls, find_program, try_escapes},
     scratch::Scratch,
     settings::{FfmpegSettings, Limits, SandboxMode},
 };
@@ -31,7 +32,48 @@ pub(super) struct Engine {
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
     sandbox: Sandbox,
+    report: Option<Report>,
 }
+
+/// Why nothing can be run.
+#[derive(Debug)]
+pub(super) enum NotReady {
+    /// What the settings ask for does not withstand the self-test. Nothing will until somebody changes the machine or the settings.
+    NoSandbox(String),
+    /// Something is missing.
+    Broken(TranscodeError),
+}
+
+impl From<TranscodeError> for NotReady {
+    fn from(error: TranscodeError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<NotReady> for TranscodeError {
+    fn from(not_ready: NotReady) -> Self {
+        match not_ready {
+            NotReady::NoSandbox(reason) => Self::Engine(reason),
+            NotReady::Broken(error) => error,
+        }
+    }
+}
+
+/// What the settings allow, the best first.
+async fn walls_to_try(mode: SandboxMode) -> Vec<Result<Walls, NotReady>> {
+    let missing = || NotReady::NoSandbox(NO_BUBBLEWRAP.to_owned());
+    let bubblewrap = find_program(Path::new("bwrap")).await.map(Walls::Bubblewrap);
+    match mode {
+        SandboxMode::Auto => bubblewrap.into_iter().chain([Walls::Landlock]).map(Ok).collect(),
+        SandboxMode::Bubblewrap => vec![bubblewrap.ok_or_else(missing)],
+        SandboxMode::Landlock => vec![Ok(Walls::Landlock)],
+        SandboxMode::Off => vec![Ok(Walls::Off)],
+    }
+}
+
+/// Said where the settings insist on what is not installed.
+const NO_BUBBLEWRAP: &str = "the setting transcode.sandbox asks for bubblewrap, which is not installed, so no video is processed here; videos wait. \
+                             Install the package bubblewrap, or set it to auto";
 
 /// What one run may take and touch, beside what holds for all.
 #[derive(Debug)]
@@ -48,42 +90,78 @@ pub(super) struct Run<'a> {
 
 impl Engine {
     /// Finds the programs and decides how they are confined.
-    pub(super) async fn find(settings: &FfmpegSettings) -> Result<Self, TranscodeError> {
+    pub(super) async fn find(settings: &FfmpegSettings) -> Result<Self, NotReady> {
         let program = async |name: &Path| {
-            find_program(name).await.ok_or_else(|| {
-                TranscodeError::Engine(format!("{} was not found; install ffmpeg and util-linux, or set its path", name.display()))
-            })
+            let missing = || TranscodeError::Engine(format!("{} was not found; install ffmpeg, or set its path", name.display()));
+            find_program(name).await.ok_or_else(missing)
         };
-        let unconfined = Sandbox { bubblewrap: None, prlimit: program(Path::new("prlimit")).await? };
         let mut engine = Self {
             limits: settings.limits.clone(),
             ffmpeg: program(&settings.ffmpeg).await?,
             ffprobe: program(&settings.ffprobe).await?,
-            sandbox: unconfined.clone(),
+            sandbox: Sandbox { walls: Walls::Off, helper: program(&settings.helper).await? },
+            report: None,
         };
-        if settings.sandbox != SandboxMode::Off {
-            engine.sandbox.bubblewrap = find_program(Path::new("bwrap")).await;
-            if let Err(reason) = engine.try_sandbox(&settings.scratch).await {
-                if settings.sandbox == SandboxMode::Bubblewrap {
-                    return Err(TranscodeError::Engine(format!("bubblewrap is required by the settings and does not work: {reason}")));
+        let mut reasons = Vec::new();
+        for walls in walls_to_try(settings.sandbox).await {
+            engine.sandbox.walls = walls?;
+            if !engine.sandbox.walls.are_there() {
+                return Ok(engine);
+            }
+            match engine.try_sandbox(&settings.scratch).await {
+                Ok(report) => {
+                    engine.report = Some(report);
+                    return Ok(engine);
                 }
-                tracing::warn!(%reason, "bubblewrap does not work here: ffmpeg runs with resource limits only, not sealed off");
-                engine.sandbox = unconfined;
+                Err(reason) => reasons.push(format!("{}: {reason}", engine.sandbox.walls.label())),
             }
         }
-        Ok(engine)
+        Err(NotReady::NoSandbox(format!(
+            "no sandbox works on this machine, so no video is processed here; videos wait. {}. Install bubblewrap where unprivileged user \
+             namespaces are allowed, or use a kernel with Landlock (6.2 or later). To process without one, where every uploader is trusted, set \
+             transcode.sandbox to off",
+            reasons.join("; ")
+        )))
     }
 
-    /// Whether programs run sealed off.
-    pub(super) fn is_sealed(&self) -> bool {
-        self.sandbox.bubblewrap.is_some()
+    /// What gets out of the walls that the settings name, or of none.
+    pub(super) async fn escapes(settings: &FfmpegSettings) -> Result<Report, String> {
+        let helper = find_program(&settings.helper).await.ok_or("our own program was not found")?;
+        let walls = walls_to_try(settings.sandbox).await.into_iter().next();
+        let Some(Ok(walls)) = walls else { return Err(NO_BUBBLEWRAP.to_owned()) };
+        try_escapes(&Sandbox { walls, helper }, &settings.scratch).await
     }
 
-    /// Makes ffmpeg write a picture from inside, as every encode will have to.
-    async fn try_sandbox(&self, scratch: &Path) -> Result<(), String> {
-        if self.sandbox.bubblewrap.is_none() {
-            return Err("bwrap is not installed".to_owned());
+    /// What the self-test came to; nothing where the settings want no walls.
+    pub(super) fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    /// What the walls are called.
+    pub(super) fn walls(&self) -> &'static str {
+        self.sandbox.walls.label()
+    }
+
+    /// Lets a hostile program try to get out, and makes ffmpeg write a picture from inside, as every encode will have to.
+    async fn try_sandbox(&self, scratch: &Path) -> Result<Report, String> {
+        /// What has passed: what a machine withstands does not change while a process runs.
+        static PASSED: Mutex<BTreeMap<(String, PathBuf), Report>> = Mutex::const_new(BTreeMap::new());
+        // One at a time: the self-test measures time and is in its own way.
+        let mut passed = PASSED.lock().await;
+        let key = (format!("{:?}", self.sandbox), self.ffmpeg.clone());
+        if let Some(report) = passed.get(&key) {
+            return Ok(report.clone());
         }
+        let report = try_escapes(&self.sandbox, scratch).await?;
+        if report.blocked() < ESCAPES.len() {
+            return Err(report.summary());
+        }
+        self.try_picture(scratch).await?;
+        passed.insert(key, report.clone());
+        Ok(report)
+    }
+
+    async fn try_picture(&self, scratch: &Path) -> Result<(), String> {
         let scratch = Scratch::new(scratch).await.map_err(|error| format!("no scratch folder: {error}"))?;
         let output = scratch.folder("out").await.map_err(|error| format!("no scratch folder: {error}"))?;
         let run = Run { input: None, output: Some(&output), time: Duration::from_secs(20), file_bytes: 1024 * 1024 };
@@ -91,7 +169,7 @@ impl Engine {
         child::output(self.ffmpeg(&run, arguments), "ffmpeg", run.time, 4096).await.map_err(|error| error.to_string())?;
         match tokio::fs::metadata(output.join("picture")).await {
             Ok(metadata) if metadata.len() > 0 => Ok(()),
-            _ => Err("its output did not arrive".to_owned()),
+            _ => Err("ffmpeg's output did not arrive".to_owned()),
         }
     }
 

@@ -4,7 +4,10 @@ use std::os::unix::process::ExitStatusExt;
 
 use domain::video::FailureCode;
 
-use super::child::Finished;
+use super::{
+    child::Finished,
+    sandbox::helper::{COMPLAINT, NOT_BUILT},
+};
 use crate::ports::transcoder::TranscodeError;
 
 /// The file is to blame.
@@ -24,7 +27,7 @@ const MACHINE: [&str; 3] = ["No space left on device", "Read-only file system", 
 /// A file that stops early.
 const CUT_OFF: [&str; 2] = ["partial file", "ended prematurely"];
 /// A file that makes no sense.
-const NONSENSE: [&str; 7] = [
+const NONSENSE: [&str; 8] = [
     "Invalid data found",
     "Error while decoding",
     "Could not find codec parameters",
@@ -32,6 +35,8 @@ const NONSENSE: [&str; 7] = [
     "matches no streams",
     "nothing was encoded",
     "Error splitting the input",
+    // What a demuxer says that finds nothing in the whole file.
+    ": End of file",
 ];
 
 /// Whether a program that read a file to its end missed some of it.
@@ -47,6 +52,10 @@ pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
 
     // A shell's way of passing a signal on, which bubblewrap follows, is 128 and its number. 9 is how the kernel ends what
     // takes too much memory, 24 is too much processor time, 25 too large a file.
+    // The walls could not be built: that is no file's doing.
+    if finished.status.code() == Some(i32::from(NOT_BUILT)) && said.starts_with(COMPLAINT) {
+        return TranscodeError::Engine(detail);
+    }
     let signal =
         finished.status.signal().or_else(|| finished.status.code().filter(|code| *code > 128 && *code < 192).map(|code| code - 128));
     if matches!(signal, Some(9 | 24 | 25)) || says(&LIMITS) {
@@ -66,6 +75,10 @@ pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
     }
     // 69 is ffmpeg's own "more than two thirds could not be decoded". A crash of the decoder is the file's doing as well.
     if says(&NONSENSE) || finished.status.code() == Some(69) || matches!(signal, Some(4 | 6 | 7 | 8 | 11)) {
+        return source(FailureCode::Damaged, detail);
+    }
+    // It only reads, and the self-test has shown that it can here: what it gives up at is the file, in words that nobody can list.
+    if name == "ffprobe" && finished.status.code() == Some(1) && !said.starts_with("bwrap: ") {
         return source(FailureCode::Damaged, detail);
     }
     TranscodeError::Engine(detail)
@@ -106,6 +119,8 @@ mod tests {
         assert_eq!(verdict(1 << 8, "av_interleaved_write_frame(): No space left on device"), None);
         assert_eq!(verdict(1 << 8, "Unknown encoder 'libx264'"), None);
         assert_eq!(verdict(1 << 8, "Codec (magicyuv) not on whitelist 'h264'"), Some(FailureCode::UnsupportedCodec));
+        assert_eq!(verdict(1 << 8, "[ogg @ 0x1] CRC mismatch!\nfile:/in/source: End of file"), Some(FailureCode::Damaged));
+        assert_eq!(verdict(126 << 8, "sandbox: Landlock: Invalid data found"), None);
         assert_eq!(verdict(1 << 8, "something new"), None);
     }
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use domain::{playlist::MediaPlaylist, source::FrameRate};
+use domain::{playlist::MediaPlaylist, source::FrameRate, video::FailureCode};
 use mp4_atom::{Moof, Moov, TrunSamples};
 
-use super::failure::engine;
+use super::failure::{engine, source};
 use crate::{
     adapters::init_segment::{self, find},
     ports::transcoder::TranscodeError,
@@ -26,7 +26,8 @@ struct Samples {
 impl Samples {
     async fn read(segment: &Path) -> Result<Self, TranscodeError> {
         let bytes = read(segment).await?;
-        let moof: Moof = find(&bytes).ok_or_else(|| engine("a segment cannot be read", "no moof box"))?;
+        // Written so by a muxer that could make nothing of the times in the source.
+        let moof: Moof = find(&bytes).ok_or_else(|| source(FailureCode::Damaged, "a segment came out empty"))?;
         let mut samples = Self::default();
         for track in &moof.traf {
             let usual = track.tfhd.default_sample_duration;

@@ -86,6 +86,11 @@ fn facts(container: Container, probed: &Probed, chosen: &Chosen<'_>, scan: &Scan
     if duration.max(declared.unwrap_or_default()) > limits.max_duration {
         return Err(source(FailureCode::TooLong, format!("{} s", duration.max(declared.unwrap_or_default()).as_secs())));
     }
+    let most_frames = (duration.as_secs() + 1) * u64::from(limits.max_frame_rate);
+    if scan.video.frames() > most_frames {
+        let detail = format!("{} frames in {} ms", scan.video.frames(), duration.as_millis());
+        return Err(source(FailureCode::LimitExceeded, detail));
+    }
     check_end(container, probed, chosen, scan)?;
     let offset_us = scan.audio.as_ref().and_then(Timeline::start_us).map_or(0, |start| start - scan.video.start_us().unwrap_or(0));
     Ok(SourceFacts {

@@ -1,6 +1,10 @@
 //! How ffmpeg is kept from the rest of the machine: assume that a hostile file takes it over. It then sees the system's
-//! libraries, its one input, read-only, and its one output folder; no network, no other file, no other process, no
+//! libraries, its one input, read-only, and its one output folder; no network, no other file, no other program or process, no
 //! environment; and it can take no more memory, processor time or disk than a video of its length may.
+//!
+//! Two walls stand one inside the other. Outside, bubblewrap's namespaces, where this machine has them. Inside, our own
+//! [`helper`]: it limits itself, gives up its rights by Landlock and by a list of system calls, and becomes the program.
+//! Without namespaces the inner wall is enough, if the kernel has Landlock; [`self_test`] decides what works here.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -10,22 +14,55 @@ use std::{
 
 use tokio::process::Command;
 
-/// Where the input lies inside.
+mod escapes;
+pub(super) mod helper;
+mod self_test;
+mod syscalls;
+
+pub(super) use self::self_test::{ESCAPES, Report, try_escapes};
+
+/// Where the input lies inside bubblewrap.
 const INPUT: &str = "/in/source";
-/// Where the output folder lies inside.
+/// Where the output folder lies inside bubblewrap.
 const OUTPUT: &str = "/out";
+/// Where our own program lies inside bubblewrap.
+const HELPER: &str = "/helper";
 
-/// System folders that a dynamically linked program needs, as far as they exist. `/etc/alternatives` is where Debian's BLAS
-/// and LAPACK links lead, which ffmpeg's filters load.
-const SYSTEM: [&str; 8] = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/ld.so.conf.d", "/etc/alternatives"];
+/// System folders that a dynamically linked program needs, as far as they exist; no folder of programs is among them.
+/// `/etc/alternatives` is where Debian's BLAS and LAPACK links lead, which ffmpeg's filters load.
+const LIBRARIES: [&str; 9] =
+    ["/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/lib", "/lib", "/lib64", "/lib32", "/etc/ld.so.conf.d", "/etc/alternatives"];
+/// The list of libraries that the dynamic linker keeps.
+const LIBRARY_CACHE: &str = "/etc/ld.so.cache";
 
-/// The means of confinement found on this machine.
-#[derive(Debug, Clone)]
+/// What stands between a program and the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Walls {
+    /// Namespaces made by this bubblewrap, and within them Landlock (where the kernel has it) and the list of system calls.
+    Bubblewrap(PathBuf),
+    /// Landlock and the list of system calls.
+    Landlock,
+    /// Nothing but limits.
+    Off,
+}
+
+impl Walls {
+    /// What people call it.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Bubblewrap(_) => "bubblewrap",
+            Self::Landlock => "landlock",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// The means of confinement.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Sandbox {
-    /// `None` where resource limits are all there is.
-    pub(super) bubblewrap: Option<PathBuf>,
-    /// util-linux' prlimit.
-    pub(super) prlimit: PathBuf,
+    pub(super) walls: Walls,
+    /// A program that plays the [`helper`]'s roles: ourselves.
+    pub(super) helper: PathBuf,
 }
 
 /// One program to run.
@@ -46,62 +83,84 @@ pub(super) struct Confined<'a> {
 }
 
 impl Sandbox {
+    /// Where the program finds its input.
+    pub(super) fn input_path<'a>(&self, input: &'a Path) -> &'a Path {
+        if matches!(self.walls, Walls::Bubblewrap(_)) { Path::new(INPUT) } else { input }
+    }
+
+    /// Where the program finds its output folder.
+    pub(super) fn output_path<'a>(&self, output: &'a Path) -> &'a Path {
+        if matches!(self.walls, Walls::Bubblewrap(_)) { Path::new(OUTPUT) } else { output }
+    }
+
     /// What the program calls its input: ffmpeg's `file:` keeps names from being read as options or other protocols.
     pub(super) fn input_name(&self, input: &Path) -> OsString {
         let mut name = OsString::from("file:");
-        name.push(if self.bubblewrap.is_some() { OsStr::new(INPUT) } else { input.as_os_str() });
+        name.push(self.input_path(input));
         name
     }
 
     /// The command that runs `confined` with these arguments.
     pub(super) fn command<A: AsRef<OsStr>>(&self, confined: &Confined<'_>, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = match &self.bubblewrap {
-            Some(bubblewrap) => {
+        let mut command = match &self.walls {
+            Walls::Bubblewrap(bubblewrap) => {
                 let mut command = Command::new(bubblewrap);
-                command.args(bubblewrap_arguments(confined)).arg("--").arg(&self.prlimit);
+                command.args(self.namespaces(confined)).arg("--").arg(HELPER);
                 command
             }
-            None => {
-                let mut command = Command::new(&self.prlimit);
-                command.env_clear().current_dir(confined.output.unwrap_or(Path::new("/")));
+            Walls::Landlock | Walls::Off => {
+                let mut command = Command::new(&self.helper);
+                command.current_dir(confined.output.unwrap_or(Path::new("/")));
                 command
             }
         };
-        command
-            .arg(format!("--as={}", confined.memory_bytes))
-            // At the soft limit ffmpeg ends by itself and says so, at the hard one it is killed.
-            .arg(format!("--cpu={}:{}", confined.cpu_time.as_secs().max(1), confined.cpu_time.as_secs().max(1) + 5))
-            .arg(format!("--fsize={}", confined.file_bytes))
-            .args(["--nofile=256", "--core=0", "--"])
-            .arg(confined.program)
-            .args(arguments);
+        // What a process was started with can be read by whatever takes it over, bubblewrap's own first process included.
+        command.env_clear();
+        let seconds = confined.cpu_time.as_secs().max(1);
+        command.arg(helper::EXEC).arg(format!("--walls={}", self.walls.label()));
+        command.arg(format!("--memory={}", confined.memory_bytes)).arg(format!("--cpu={seconds}"));
+        command.arg(format!("--file={}", confined.file_bytes));
+        for (flag, path) in [
+            ("--read=", confined.input.map(|input| self.input_path(input))),
+            ("--write=", confined.output.map(|output| self.output_path(output))),
+        ] {
+            if let Some(path) = path {
+                let mut argument = OsString::from(flag);
+                argument.push(path);
+                command.arg(argument);
+            }
+        }
+        command.arg("--").arg(confined.program).args(arguments);
         command
     }
-}
 
-fn bubblewrap_arguments(confined: &Confined<'_>) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = Vec::new();
-    let mut add = |words: &[&OsStr]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
-    for flag in ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"] {
-        add(&[flag.as_ref()]);
+    fn namespaces(&self, confined: &Confined<'_>) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |words: &[&OsStr]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
+        for flag in ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"] {
+            add(&[flag.as_ref()]);
+        }
+        add(&["--cap-drop".as_ref(), "ALL".as_ref()]);
+        for path in LIBRARIES.into_iter().chain([LIBRARY_CACHE]) {
+            add(&["--ro-bind-try".as_ref(), path.as_ref(), path.as_ref()]);
+        }
+        for device in ["/dev/null", "/dev/urandom"] {
+            add(&["--dev-bind".as_ref(), device.as_ref(), device.as_ref()]);
+        }
+        if !LIBRARIES.iter().any(|folder| confined.program.starts_with(folder)) {
+            add(&["--ro-bind".as_ref(), confined.program.as_os_str(), confined.program.as_os_str()]);
+        }
+        add(&["--ro-bind".as_ref(), self.helper.as_os_str(), HELPER.as_ref()]);
+        if let Some(input) = confined.input {
+            add(&["--ro-bind".as_ref(), input.as_os_str(), INPUT.as_ref()]);
+        }
+        if let Some(output) = confined.output {
+            add(&["--bind".as_ref(), output.as_os_str(), OUTPUT.as_ref(), "--chdir".as_ref(), OUTPUT.as_ref()]);
+        }
+        // The root is a file system in memory that would take what is written to it.
+        add(&["--remount-ro".as_ref(), "/".as_ref()]);
+        arguments
     }
-    add(&["--cap-drop".as_ref(), "ALL".as_ref()]);
-    for folder in SYSTEM {
-        add(&["--ro-bind-try".as_ref(), folder.as_ref(), folder.as_ref()]);
-    }
-    for (flag, place) in [("--proc", "/proc"), ("--dev", "/dev"), ("--tmpfs", "/tmp")] {
-        add(&[flag.as_ref(), place.as_ref()]);
-    }
-    if !confined.program.starts_with("/usr") {
-        add(&["--ro-bind".as_ref(), confined.program.as_os_str(), confined.program.as_os_str()]);
-    }
-    if let Some(input) = confined.input {
-        add(&["--ro-bind".as_ref(), input.as_os_str(), INPUT.as_ref()]);
-    }
-    if let Some(output) = confined.output {
-        add(&["--bind".as_ref(), output.as_os_str(), OUTPUT.as_ref(), "--chdir".as_ref(), OUTPUT.as_ref()]);
-    }
-    arguments
 }
 
 /// Where programs are looked for by name. Fixed, so that what runs does not depend on who started the server.
@@ -124,7 +183,8 @@ pub(super) async fn find_program(name: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn words(sandbox: &Sandbox, input: &Path) -> Vec<String> {
+    fn words(walls: Walls, input: &Path) -> String {
+        let sandbox = Sandbox { walls, helper: "/opt/millrace".into() };
         let confined = Confined {
             program: Path::new("/opt/ff/ffmpeg"),
             input: Some(input),
@@ -135,66 +195,25 @@ mod tests {
         };
         let command = sandbox.command(&confined, [OsString::from("-i"), sandbox.input_name(input)]);
         let command = command.as_std();
-        std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_string_lossy().into_owned()).collect()
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn inside_bubblewrap_there_is_one_input_and_one_output() {
-        let sandbox = Sandbox { bubblewrap: Some("/usr/bin/bwrap".into()), prlimit: "/usr/bin/prlimit".into() };
-        let line = words(&sandbox, Path::new("/data/sources/-y.mp4")).join(" ");
+        let line = words(Walls::Bubblewrap("/usr/bin/bwrap".into()), Path::new("/data/sources/-y.mp4"));
         assert!(line.contains("--unshare-all") && line.contains("--ro-bind /data/sources/-y.mp4 /in/source"), "{line}");
         assert_eq!(line.matches("--bind ").count(), 1, "{line}");
-        assert!(line.ends_with("--cpu=60:65 --fsize=2000 --nofile=256 --core=0 -- /opt/ff/ffmpeg -i file:/in/source"), "{line}");
+        assert!(!line.contains(" /usr ") && !line.contains("/usr/bin "), "{line}");
+        let end = "-- /helper sandbox-exec --walls=bubblewrap --memory=1000 --cpu=60 --file=2000 --read=/in/source --write=/out \
+                   -- /opt/ff/ffmpeg -i file:/in/source";
+        assert!(line.ends_with(end), "{line}");
     }
 
     #[test]
-    fn without_bubblewrap_limits_still_hold() {
-        let sandbox = Sandbox { bubblewrap: None, prlimit: "/usr/bin/prlimit".into() };
-        let line = words(&sandbox, Path::new("/data/a.mp4")).join(" ");
-        assert!(line.starts_with("/usr/bin/prlimit --as=1000 "), "{line}");
-        assert!(line.ends_with("file:/data/a.mp4"), "{line}");
-    }
-
-    #[tokio::test]
-    async fn what_runs_inside_sees_nothing_of_the_machine() {
-        let Some(bubblewrap) = find_program(Path::new("bwrap")).await else { return };
-        let prlimit = find_program(Path::new("prlimit")).await.expect("util-linux is there");
-        let sandbox = Sandbox { bubblewrap: Some(bubblewrap), prlimit };
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).expect("a file");
-            path
-        };
-        let (input, secret) = (file("input", "mine"), file("secret", "canary"));
-        let output = folder.path().join("out");
-        std::fs::create_dir(&output).expect("a folder");
-        let script = format!(
-            "cat /in/source; cat {secret}; cat /etc/passwd; env; cut -d: -f1 /proc/net/dev | tail -n +3; ls -d /proc/[0-9]* | wc -l; \
-             echo x > /in/source; echo x > /usr/x; echo x > {secret}; echo well > /out/result",
-            secret = secret.display()
-        );
-        let confined = Confined {
-            program: Path::new("/usr/bin/sh"),
-            input: Some(&input),
-            output: Some(&output),
-            memory_bytes: 1 << 30,
-            cpu_time: Duration::from_secs(10),
-            file_bytes: 1 << 20,
-        };
-        let run = sandbox.command(&confined, ["-c", &script]).output().await.expect("bubblewrap starts");
-        let complaints = String::from_utf8_lossy(&run.stderr);
-        if complaints.contains("bwrap:") {
-            // No namespaces on this machine: `doctor` says so, and there is nothing to test.
-            return;
-        }
-        let said = String::from_utf8_lossy(&run.stdout);
-        assert!(said.starts_with("mine"), "{said}{complaints}");
-        for leaked in ["canary", "root:", "HOME", "CARGO", "eth"] {
-            assert!(!said.contains(leaked), "{leaked}: {said}");
-        }
-        assert_eq!(std::fs::read_to_string(&secret).expect("a file"), "canary");
-        assert_eq!(std::fs::read_to_string(&input).expect("a file"), "mine");
-        assert_eq!(std::fs::read_to_string(output.join("result")).expect("a result"), "well\n");
+    fn without_bubblewrap_our_own_program_stands_in_front() {
+        let line = words(Walls::Landlock, Path::new("/data/a.mp4"));
+        assert!(line.starts_with("/opt/millrace sandbox-exec --walls=landlock --memory=1000 "), "{line}");
+        assert!(line.ends_with("--read=/data/a.mp4 --write=/scratch/out -- /opt/ff/ffmpeg -i file:/data/a.mp4"), "{line}");
     }
 }

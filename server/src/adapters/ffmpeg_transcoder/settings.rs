@@ -5,12 +5,14 @@ use std::{path::PathBuf, time::Duration};
 /// How the engine's programs are kept from the rest of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SandboxMode {
-    /// Bubblewrap where a self-test says that it works; resource limits alone, with a warning, where not.
+    /// Bubblewrap where a self-test says that it keeps a hostile program in, else Landlock likewise, else nothing is transcoded.
     #[default]
     Auto,
     /// Bubblewrap, or nothing is transcoded.
     Bubblewrap,
-    /// Resource limits alone.
+    /// Landlock and a list of system calls, or nothing is transcoded.
+    Landlock,
+    /// Resource limits alone: a hostile file can do whatever the server can.
     Off,
 }
 
@@ -23,6 +25,8 @@ pub struct FfmpegSettings {
     pub ffprobe: PathBuf,
     /// Folder for unfinished work. What dead processes left there is removed.
     pub scratch: PathBuf,
+    /// A program whose `main` calls [`super::sandbox_role`] first: it stands in front of each program. This one's own path.
+    pub helper: PathBuf,
     /// How the programs are confined.
     pub sandbox: SandboxMode,
     /// How much one file may take.
@@ -36,6 +40,8 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Length of a video.
     pub max_duration: Duration,
+    /// Frames of a second, on average: more is no video but work.
+    pub max_frame_rate: u32,
     /// Address space of one program.
     pub memory_bytes: u64,
     /// Time for one look at a file; reading a large one through may take longer, by its size.
@@ -56,6 +62,8 @@ impl Default for Limits {
             // 8K.
             max_pixels: 7680 * 4320,
             max_duration: Duration::from_secs(12 * 3600),
+            // Phones record 240, cameras for slow motion up to 1,000.
+            max_frame_rate: 1_000,
             memory_bytes: 6 * 1024 * 1024 * 1024,
             probe_time: Duration::from_secs(60),
             encode_time_base: Duration::from_secs(300),

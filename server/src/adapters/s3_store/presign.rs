@@ -3,11 +3,15 @@
 //! The signature covers the part's number, its length and its CRC32C: with other bytes S3 refuses, whoever holds the URL. A signature is made
 //! from the clock of this machine; one that is wrong by more than the URL's lifetime gives URLs that never work.
 
-use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::{
+    config::endpoint::{DefaultResolver, Params, ResolveEndpoint},
+    presigning::PresigningConfig,
+};
 use domain::{
     storage_key::StorageKey,
     upload::{PartPlan, PartReceipt, PartTarget},
 };
+use futures::FutureExt;
 
 use super::{
     S3Store,
@@ -63,5 +67,42 @@ impl PresignParts for S3Store {
         let headers = request.headers().filter(|(name, _)| !SET_BY_THE_SENDER.contains(name));
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Ok(PartTarget::Put { url: request.uri().to_owned(), headers })
+    }
+
+    fn destination(&self) -> Option<String> {
+        let region = self.short.config().region()?.to_string();
+        bucket_url(&region, &self.endpoint, self.options.path_style, &self.options.input_bucket)
+    }
+}
+
+/// Where a bucket is, by the rules that the SDK itself goes by. A bucket in the path ends in a slash, so that no other begins alike.
+fn bucket_url(region: &str, endpoint: &str, path_style: bool, bucket: &str) -> Option<String> {
+    let mut asked = Params::builder().region(region).force_path_style(path_style).bucket(bucket);
+    if !endpoint.is_empty() {
+        asked = asked.endpoint(endpoint);
+    }
+    let asked = asked.build().ok()?;
+    let resolver = DefaultResolver::new();
+    let url = ResolveEndpoint::resolve_endpoint(&resolver, &asked).now_or_never()?.ok()?.url().to_owned();
+    let in_path = url.split("://").nth(1).is_some_and(|rest| rest.contains('/'));
+    Some(if in_path && !url.ends_with('/') { format!("{url}/") } else { url })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket_url;
+
+    #[test]
+    fn a_bucket_is_where_the_sdk_sends_parts() {
+        for (region, endpoint, path_style, url) in [
+            ("eu-central-1", "", false, "https://own.s3.eu-central-1.amazonaws.com"),
+            ("eu-central-1", "", true, "https://s3.eu-central-1.amazonaws.com/own/"),
+            ("cn-north-1", "", false, "https://own.s3.cn-north-1.amazonaws.com.cn"),
+            ("eu-central-1", "https://store.example", false, "https://own.store.example"),
+            ("eu-central-1", "https://store.example:9000", true, "https://store.example:9000/own/"),
+            ("eu-central-1", "http://127.0.0.1:9000", false, "http://127.0.0.1:9000/own/"),
+        ] {
+            assert_eq!(bucket_url(region, endpoint, path_style, "own").as_deref(), Some(url));
+        }
     }
 }

@@ -22,6 +22,8 @@ pub struct Model {
     pub created_at_ms: i64,
     /// Milliseconds of the Unix epoch, to the minute.
     pub last_used_at_ms: Option<i64>,
+    /// A [`domain::account::Scope`].
+    pub scope: String,
 }
 
 /// No relations are navigated; joins are written where they are needed.

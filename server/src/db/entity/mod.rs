@@ -1,6 +1,9 @@
 //! One file a table. What is asked of a table often, and always with its owner, is a function on its entity.
 
 pub mod api_keys;
+pub mod audit_log;
+pub mod grants;
+pub mod invites;
 pub mod jobs;
 pub mod removals;
 pub mod renditions;

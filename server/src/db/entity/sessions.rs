@@ -1,6 +1,8 @@
 //! Sessions, by the hash of their id: a stolen table opens none of them.
 
-use sea_orm::{DeleteMany, entity::prelude::*};
+use sea_orm::{Condition, DeleteMany, entity::prelude::*};
+
+use super::users;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -15,6 +17,14 @@ pub struct Model {
     pub data: String,
     /// Milliseconds of the Unix epoch.
     pub expires_at_ms: i64,
+    /// Browser and system, in words.
+    pub device: String,
+    /// Where it signed in from.
+    pub address: String,
+    /// Milliseconds of the Unix epoch of the sign-in.
+    pub since_ms: i64,
+    /// Milliseconds of the Unix epoch of the last request, to the minute.
+    pub last_seen_ms: i64,
 }
 
 /// No relations are navigated; joins are written where they are needed.
@@ -24,6 +34,17 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// The sessions of one account.
+    pub fn of(user: Uuid) -> Select<Self> {
+        Self::find().filter(Column::UserId.eq(user))
+    }
+
+    /// A session that still stands at `now_ms`: not run out, and nobody's or that of somebody who may come in.
+    pub fn standing(id_hash: &str, now_ms: i64) -> Select<Self> {
+        let whose = Condition::any().add(Column::UserId.is_null()).add(users::Entity::may_come_in(Column::UserId));
+        Self::find_by_id(id_hash).filter(Column::ExpiresAtMs.gt(now_ms)).filter(whose)
+    }
+
     /// Ends the sessions whose time was over at `now_ms`.
     pub fn delete_expired(now_ms: i64) -> DeleteMany<Self> {
         Self::delete_many().filter(Column::ExpiresAtMs.lt(now_ms))

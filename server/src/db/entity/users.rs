@@ -1,6 +1,6 @@
 //! Accounts.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{ExprTrait, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -16,6 +16,14 @@ pub struct Model {
     pub password_hash: String,
     /// When it was made.
     pub created_at: TimeDateTimeWithTimeZone,
+    /// A [`domain::account::Role`].
+    pub role: String,
+    /// Milliseconds of the Unix epoch since when nobody gets in with it.
+    pub disabled_at_ms: Option<i64>,
+    /// Milliseconds of the Unix epoch since when it is being deleted.
+    pub leaving_at_ms: Option<i64>,
+    /// A [`domain::embed_hosts::EmbedHosts`]: sites that may show the account's embeds.
+    pub embed_hosts: Option<String>,
 }
 
 /// No relations are navigated; joins are written where they are needed.
@@ -23,3 +31,18 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Whether the account that `user_id` of another table names may come in.
+    pub fn may_come_in(user_id: impl ColumnTrait) -> Expr {
+        let row = Self::find().select_only().column(Column::Id).filter(Column::DisabledAtMs.is_null());
+        // By its row's key: a list of all who may come in would be read whole, at every request.
+        let row = row.filter(Expr::col(Column::Id.as_column_ref()).equals(user_id.as_column_ref()));
+        Expr::exists(row.into_query())
+    }
+
+    /// Some of those who are being deleted.
+    pub fn leaving() -> Select<Self> {
+        Self::find().filter(Column::LeavingAtMs.is_not_null()).order_by_asc(Column::LeavingAtMs).limit(100)
+    }
+}

@@ -46,6 +46,8 @@ pub struct Model {
     pub poster_generation_id: Option<Uuid>,
     /// Milliseconds of the Unix epoch of the last change.
     pub updated_at_ms: i64,
+    /// A [`domain::embed_hosts::EmbedHosts`]: sites that may show this video's embed, where they differ from the account's.
+    pub embed_hosts: Option<String>,
 }
 
 /// No relations are navigated; joins are written where they are needed.

@@ -5,6 +5,9 @@ use sea_orm_migration::prelude::*;
 mod m20261122_000001_first;
 mod m20261122_000002_elsewhere;
 mod m20261122_000003_indexes;
+mod m20261122_000004_grants;
+mod m20261122_000005_accounts;
+mod m20261122_000006_quota;
 
 /// Runs the migrations.
 #[derive(Debug)]
@@ -17,6 +20,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_first::Migration),
             Box::new(m20261122_000002_elsewhere::Migration),
             Box::new(m20261122_000003_indexes::Migration),
+            Box::new(m20261122_000004_grants::Migration),
+            Box::new(m20261122_000005_accounts::Migration),
+            Box::new(m20261122_000006_quota::Migration),
         ]
     }
 }

@@ -46,6 +46,7 @@ pub(super) async fn insert_video(
         generation_id: Set(None),
         poster_generation_id: Set(None),
         updated_at_ms: Set(now_ms()),
+        embed_hosts: Set(None),
     };
     videos::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())

@@ -4,11 +4,20 @@ use domain::{
     ids::{UserId, VideoId},
     video::Stage,
 };
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel, QueryTrait, Statement};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    QueryTrait, Statement,
+};
 use server::{
     clock::now_ms,
-    db::entity::{api_keys, jobs, removals, renditions, sessions, uploads, users, videos},
-    services::{api_keys::list_query, changes, jobs as leases, private_media, removals as removing, sources, videos::page_query},
+    db::entity::{api_keys, audit_log, grants, invites, jobs, removals, renditions, sessions, uploads, users, videos},
+    services::{
+        api_keys::{list_query, working},
+        changes, grants as named, jobs as leases, private_media, removals as removing, sessions as signed_in, sources,
+        uploads::quota::usage_query,
+        users as people,
+        videos::page_query,
+    },
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -28,6 +37,9 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("library, search, next page", page_query(owner, Some("harbour"), last, 25).build(backend)),
         ("changes since", changes::changed_query((now - 5_000, Uuid::nil())).build(backend)),
         ("media that became private", private_media::changed_query(now - 5_000).build(backend)),
+        ("grants that were revoked", private_media::revoked_query(now - 5_000).build(backend)),
+        ("all revoked grants", private_media::revoked_query(0).build(backend)),
+        ("grants of a video", named::list_query(owner, VideoId(video)).build(backend)),
         ("private media", private_media::private_query().build(backend)),
         ("due job", leases::due_query(now).build(backend)),
         ("silent job", leases::silent_query(now).build(backend)),
@@ -36,9 +48,22 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("expired sessions", sessions::Entity::delete_expired(now).build(backend)),
         ("removals due", removing::due_query(now).build(backend)),
         ("sources to let go of", sources::old_query(now - 86_400_000).build(backend)),
+        ("what an account stores", usage_query(owner).build(backend)),
         ("by playback id", videos::Entity::by_playback_id(handle).build(backend)),
         ("renditions of a generation", renditions::Entity::of(video).build(backend)),
         ("keys of an account", list_query(owner).build(backend)),
+        ("key by its secret", working().filter(api_keys::Column::SecretHash.eq(format!("{:064}", 7))).build(backend)),
+        ("sessions of an account", signed_in::list_query(owner, now).build(backend)),
+        ("session by its cookie", sessions::Entity::standing(&format!("{:064}", 7), now).build(backend)),
+        ("people", people::page_query(None, 51).build(backend)),
+        ("what people have", people::totals_query(vec![user]).build(backend)),
+        ("people who leave", users::Entity::leaving().build(backend)),
+        ("audit log, first page", audit_log::Entity::older_than(Uuid::max()).limit(51).build(backend)),
+        ("audit log, next page", audit_log::Entity::older_than(Uuid::now_v7()).limit(51).build(backend)),
+        ("old acts", audit_log::Entity::delete_before(now - 900_000_000).build(backend)),
+        ("open invitations", invites::Entity::open(now).build(backend)),
+        ("expired invitations", invites::Entity::delete_expired(now).build(backend)),
+        ("invitation by its secret", invites::Entity::with_secret(&format!("{:064}", 7), now).build(backend)),
     ]
 }
 
@@ -80,6 +105,7 @@ fn video(number: usize, user_id: Uuid, now: i64) -> videos::Model {
         generation_id: Some(Uuid::now_v7()),
         poster_generation_id: None,
         updated_at_ms: if rare(number) { now } else { now - 1_000_000_000 - number as i64 },
+        embed_hosts: None,
     }
 }
 
@@ -112,13 +138,18 @@ fn job(number: usize, video_id: Uuid, now: i64) -> jobs::Model {
 async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
     let now = now_ms();
     let owners: Vec<Uuid> = (0..OWNERS).map(|_| Uuid::now_v7()).collect();
-    let user = |(number, id): (usize, &Uuid)| users::Model {
-        id: *id,
+    let user = |(number, id): (usize, Uuid)| users::Model {
+        id,
         email: format!("{number}@example.com"),
         password_hash: String::new(),
         created_at: OffsetDateTime::now_utc(),
+        role: "member".to_owned(),
+        disabled_at_ms: None,
+        leaving_at_ms: (number >= OWNERS && rare(number)).then_some(now),
+        embed_hosts: None,
     };
-    fill::<users::Entity>(db, owners.iter().enumerate().map(user).collect()).await;
+    let others = (0..VIDEOS).map(|_| Uuid::now_v7());
+    fill::<users::Entity>(db, owners.iter().copied().chain(others).enumerate().map(user).collect()).await;
     let made: Vec<videos::Model> = (0..VIDEOS).map(|number| video(number, owners[number % OWNERS], now)).collect();
     let some = made[VIDEOS / 2].clone();
     fill::<videos::Entity>(db, made.clone()).await;
@@ -135,6 +166,18 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
         updated_at_ms: now - 1_000_000_000 + number as i64,
     };
     fill::<uploads::Entity>(db, each().map(upload).collect()).await;
+    let grant = |(number, video): (usize, &videos::Model)| grants::Model {
+        id: Uuid::now_v7(),
+        video_id: video.id,
+        user_id: video.user_id,
+        name: "Grace".to_owned(),
+        created_at_ms: now,
+        expires_at_ms: None,
+        revoked_at_ms: rare(number).then_some(now),
+        last_used_at_ms: None,
+        embed_hosts: None,
+    };
+    fill::<grants::Entity>(db, each().map(grant).collect()).await;
     let rendition = |(_, video): (usize, &videos::Model)| renditions::Model {
         generation_id: Uuid::now_v7(),
         name: "720p".to_owned(),
@@ -147,6 +190,10 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
         user_id: Some(owners[number % OWNERS]),
         data: "{}".to_owned(),
         expires_at_ms: if rare(number) { now - 1 } else { now + 1_000_000 },
+        device: "Firefox on Linux".to_owned(),
+        address: "127.0.0.1".to_owned(),
+        since_ms: now,
+        last_seen_ms: now,
     };
     fill::<sessions::Entity>(db, (0..VIDEOS).map(session).collect()).await;
     let removal = |number: usize| removals::Model {
@@ -165,8 +212,29 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
         secret_hash: format!("{number:064}"),
         created_at_ms: now,
         last_used_at_ms: None,
+        scope: "manage".to_owned(),
     };
     fill::<api_keys::Entity>(db, (0..2_000).map(key).collect()).await;
+    let act = |number: usize| audit_log::Model {
+        id: Uuid::now_v7(),
+        at_ms: now - if rare(number) { 1_000_000_000 } else { number as i64 },
+        actor_id: None,
+        actor: String::new(),
+        kind: "signed_in".to_owned(),
+        subject: String::new(),
+        address: String::new(),
+        detail: "{}".to_owned(),
+    };
+    fill::<audit_log::Entity>(db, (0..VIDEOS).map(act).collect()).await;
+    let invite = |number: usize| invites::Model {
+        id: Uuid::now_v7(),
+        secret_hash: format!("{number:064}"),
+        name: "Bob".to_owned(),
+        created_by: None,
+        created_at_ms: now,
+        expires_at_ms: if rare(number) { now - 1 } else { now + 1_000_000 },
+    };
+    fill::<invites::Entity>(db, (0..2_000).map(invite).collect()).await;
     (some.user_id, some)
 }
 

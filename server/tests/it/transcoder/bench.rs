@@ -48,6 +48,7 @@ impl Bench {
             ffmpeg: "ffmpeg".into(),
             ffprobe: "ffprobe".into(),
             scratch: folder.path().join("scratch"),
+            helper: env!("CARGO_BIN_EXE_sandbox-helper").into(),
             sandbox,
             // Tests run side by side: one thread each is what the machine has for them.
             limits: Limits { threads: 2, ..limits },

@@ -102,6 +102,7 @@ async fn the_doctor_finds_everything_or_says_what_to_do() {
         ffmpeg: "ffmpeg".into(),
         ffprobe: "ffprobe".into(),
         scratch: folder.path().into(),
+        helper: env!("CARGO_BIN_EXE_sandbox-helper").into(),
         sandbox: SandboxMode::Auto,
         limits: Limits::default(),
     };
