@@ -2,7 +2,9 @@
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::{
+    Client,
     config::Builder,
+    operation::upload_part::builders::UploadPartFluentBuilder,
     types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
 };
 use domain::{
@@ -54,6 +56,18 @@ pub(super) fn signed(length: u64) -> i64 {
 }
 
 impl S3Store {
+    /// A part of so many bytes with this CRC32C, all of which S3 holds against what arrives.
+    pub(super) fn upload_part(
+        &self,
+        client: &Client,
+        key: &StorageKey,
+        upload: &MultipartId,
+        (number, size, crc32c): (u32, u64, u32),
+    ) -> UploadPartFluentBuilder {
+        let request = client.upload_part().bucket(self.bucket(key)).key(key.to_string()).upload_id(&upload.0);
+        request.part_number(part_number(number)).content_length(signed(size)).checksum_crc32_c(to_base64(crc32c))
+    }
+
     /// Opens an upload. The algorithm is declared, so that S3 checks each part's sum, keeps it and lists it. The type of checksum stays the
     /// one that S3 takes for CRC32C by itself, COMPOSITE: it is made of the sums of the parts, which completion has to name, with numbers
     /// from 1 without a gap, and it needs no header that stores of before 2025 do not know. FULL_OBJECT would work with the same parts
@@ -99,14 +113,7 @@ impl S3Store {
         // The body cannot be read twice, so the SDK tries once; the sender tries again.
         let (body, verdict) = checked(body, size, crc32c);
         let request = self
-            .long
-            .upload_part()
-            .bucket(self.bucket(key))
-            .key(key.to_string())
-            .upload_id(&upload.0)
-            .part_number(part_number(number))
-            .content_length(signed(size))
-            .checksum_crc32_c(to_base64(crc32c))
+            .upload_part(&self.long, key, upload, (number, size, crc32c))
             .body(body)
             .customize()
             .config_override(as_slow_as_the_sender())

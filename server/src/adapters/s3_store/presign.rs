@@ -16,8 +16,6 @@ use futures::FutureExt;
 use super::{
     S3Store,
     failure::{broken, failed},
-    multipart::{part_number, signed},
-    part_listing::to_base64,
 };
 use crate::ports::blob_store::{BlobError, MultipartId, PresignParts};
 
@@ -52,18 +50,8 @@ impl PresignParts for S3Store {
             Err(error) => return Err(error),
         }
         let lifetime = PresigningConfig::expires_in(self.options.presign_for).map_err(|error| broken(error.to_string()))?;
-        let request = self
-            .short
-            .upload_part()
-            .bucket(self.bucket(key))
-            .key(key.to_string())
-            .upload_id(&upload.0)
-            .part_number(part_number(number))
-            .content_length(signed(size))
-            .checksum_crc32_c(to_base64(crc32c))
-            .presigned(lifetime)
-            .await
-            .map_err(failed("UploadPart (signing)"))?;
+        let request = self.upload_part(&self.short, key, upload, (number, size, crc32c));
+        let request = request.presigned(lifetime).await.map_err(failed("UploadPart (signing)"))?;
         let headers = request.headers().filter(|(name, _)| !SET_BY_THE_SENDER.contains(name));
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Ok(PartTarget::Put { url: request.uri().to_owned(), headers })

@@ -193,19 +193,8 @@ impl S3Store {
     }
 
     async fn send_piece(&self, key: &StorageKey, upload: &MultipartId, number: u32, piece: Piece) -> Result<CompletedPart, BlobError> {
-        let answer = self
-            .long
-            .upload_part()
-            .bucket(self.bucket(key))
-            .key(key.to_string())
-            .upload_id(&upload.0)
-            .part_number(part_number(number))
-            .content_length(signed(piece.length))
-            .checksum_crc32_c(to_base64(piece.crc32c))
-            .body(piece.body)
-            .send()
-            .await
-            .map_err(failed("UploadPart"))?;
+        let request = self.upload_part(&self.long, key, upload, (number, piece.length, piece.crc32c));
+        let answer = request.body(piece.body).send().await.map_err(failed("UploadPart"))?;
         let etag = answer.e_tag.ok_or_else(|| broken("the store took a part without an ETag"))?;
         Ok(CompletedPart::builder().part_number(part_number(number)).e_tag(etag).checksum_crc32_c(to_base64(piece.crc32c)).build())
     }
