@@ -69,6 +69,10 @@ fuzz-api-short: site
 	@cargo build --bin millrace
 	@scripts/fuzz-api.sh $(abspath $(TARGET)/debug/millrace)
 
+.PHONY: fuzz-media
+fuzz-media: setup-test ## All of the hostile corpus and MUTANTS=10000 mutants
+	@scripts/fuzz-media.sh $(or $(MUTANTS),10000)
+
 .PHONY: unit
 unit: ## Unit tests
 	cargo test --lib --bins
@@ -109,6 +113,10 @@ bench-s3-upload: build setup-aws ## Upload to S3 through our presigned parts, be
 .PHONY: bench-upload-memory
 bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded
 	@node benches/upload-memory/run.mjs $(abspath $(TARGET)/release/millrace)
+
+.PHONY: bench-slow-clients
+bench-slow-clients: build ## 1,000 slow bodies beside an upload, and bodies that want memory
+	@node benches/slow-clients/run.mjs $(abspath $(TARGET)/release/millrace)
 
 ##@ Pieces
 .PHONY: setup

@@ -60,7 +60,7 @@ pub(crate) async fn warn_at_start(settings: &Settings) {
     if settings.ports.transcoder != TranscoderKind::Ffmpeg {
         return;
     }
-    for check in self_test(&ffmpeg_settings(settings)).await.iter().filter(|check| !check.ok) {
+    for check in self_test(&ffmpeg_settings(settings)).await.iter().filter(|check| check.advice.is_some()) {
         tracing::warn!(advice = check.advice.as_deref().unwrap_or_default(), "{}: {}", check.name, check.detail);
     }
 }

@@ -164,7 +164,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Key(KeyCommand::Add { email, name, scope }) => {
             let database = compose::open_database(&settings).await?;
             let account = Accounts::new(database.clone(), settings.registration).by_email(&email).await.map_err(Problem::from)?;
-            let key = ApiKeys::new(database).create(account.id, &name, scope).await.map_err(Problem::from)?;
+            let key = ApiKeys::new(database).create_as_operator(&account, &name, scope).await.map_err(Problem::from)?;
             writeln!(std::io::stdout(), "{}", key.secret)?;
         }
     }

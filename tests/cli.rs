@@ -98,3 +98,15 @@ fn doctor_finds_what_is_missing_and_says_what_to_do() {
     assert!(!output.status.success());
     assert!(report.contains("ok   database") && report.contains("FAIL ffmpeg") && report.contains('→'), "{report}");
 }
+
+#[test]
+fn the_binary_stands_in_front_of_ffmpeg_itself_and_keeps_a_hostile_program_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let doctor = text(&millrace(&folder).arg("doctor").output().expect("it runs").stdout);
+    let sandbox = doctor.lines().find(|line| line.contains(" sandbox: ")).expect("a finding about the sandbox");
+    assert!(sandbox.starts_with("ok ") && sandbox.contains("12 of 12 escapes blocked"), "{doctor}");
+    // Orders that it does not know start nothing.
+    let refused = millrace(&folder).args(["sandbox-exec", "--network=yes", "--", "/bin/true"]).output().expect("it runs");
+    assert_eq!(refused.status.code(), Some(126));
+    assert!(text(&refused.stderr).starts_with("sandbox: "), "{}", text(&refused.stderr));
+}

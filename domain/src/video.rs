@@ -149,7 +149,7 @@ impl Stage {
     }
 }
 
-/// Why a video failed. The spelling on the wire (snake case) is promised to stay.
+/// Why a video failed, or why it waits for longer than usual. The spelling on the wire (snake case) is promised to stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
@@ -171,11 +171,13 @@ pub enum FailureCode {
     LimitExceeded,
     /// The encode came out wrong or the machinery failed, more than once.
     ProcessingFailed,
+    /// It has not failed: nobody may work on it until the operator does something about it. Then it goes on by itself.
+    ProcessingRefused,
 }
 
 impl FailureCode {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotAVideo,
         Self::NoVideoStream,
         Self::Truncated,
@@ -185,6 +187,7 @@ impl FailureCode {
         Self::TooLong,
         Self::LimitExceeded,
         Self::ProcessingFailed,
+        Self::ProcessingRefused,
     ];
 
     /// As stored and sent.
@@ -199,6 +202,7 @@ impl FailureCode {
             Self::TooLong => "too_long",
             Self::LimitExceeded => "limit_exceeded",
             Self::ProcessingFailed => "processing_failed",
+            Self::ProcessingRefused => "processing_refused",
         }
     }
 
@@ -222,6 +226,10 @@ impl FailureCode {
             }
             Self::ProcessingFailed => {
                 "Processing failed on our side, more than once. Try again; if it fails again, tell whoever runs this server."
+            }
+            Self::ProcessingRefused => {
+                "This server cannot process videos safely at the moment. Yours is kept and goes on by itself; tell whoever runs this server to run \
+                 “millrace doctor”."
             }
         }
     }
@@ -281,7 +289,7 @@ pub struct Video {
     pub progress: u8,
     /// Whether something of it can be played now.
     pub playable: bool,
-    /// Why it failed, where it did.
+    /// Why it failed, where it did, or why it waits, where nobody may work on it.
     pub failure: Option<Failure>,
     /// Name of the file as uploaded.
     pub file_name: String,

@@ -1,6 +1,6 @@
 //! Under the picture: the title and how to change it, where the video stands, and what can be done about a failure.
 
-use domain::video::{Stage, Video};
+use domain::video::{FailureCode, Stage, Video};
 use leptos::{ev::KeyboardEvent, form::ActionForm, html, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
@@ -133,7 +133,7 @@ fn Delete(video: RwSignal<Video>) -> impl IntoView {
     }
 }
 
-/// Why it failed, and what to do now.
+/// Why it failed, and what to do now; or why it waits, where the uploader can do nothing about it.
 #[component]
 fn Failed(video: RwSignal<Video>) -> impl IntoView {
     let chooser = expect_context::<FileChooser>();
@@ -141,7 +141,8 @@ fn Failed(video: RwSignal<Video>) -> impl IntoView {
     let action = ServerAction::<RetryVideo>::new();
     let error = error_of(action.value());
     let id = video.with_untracked(|video| video.id);
-    let failure = Memo::new(move |_| video.with(|video| video.failure.clone().filter(|_| video.stage == Stage::Failed)));
+    let failure =
+        Memo::new(move |_| video.with(|video| video.failure.clone().filter(|_| matches!(video.stage, Stage::Failed | Stage::Queued))));
     Effect::new(move |_| {
         if let Some(Ok(retried)) = action.value().get() {
             video.set(retried);
@@ -149,7 +150,10 @@ fn Failed(video: RwSignal<Video>) -> impl IntoView {
     });
     move || {
         failure.get().map(|failure| {
-            let again = if failure.code.worth_retrying() {
+            let waits = failure.code == FailureCode::ProcessingRefused;
+            let again = if waits {
+                ().into_any()
+            } else if failure.code.worth_retrying() {
                 view! {
                     <ActionForm action=action>
                         <input type="hidden" name="id" value=id.to_string()/>
@@ -166,7 +170,7 @@ fn Failed(video: RwSignal<Video>) -> impl IntoView {
                 .into_any()
             };
             view! {
-                <section class="failure" aria-label="Why it failed">
+                <section class="failure" aria-label=if waits { "Why it waits" } else { "Why it failed" }>
                     <Icon glyph=Glyph::Alert/>
                     <div><p>{failure.message}</p><p class="small muted">"Code: "<code>{failure.code.as_str()}</code></p></div>
                     {again}

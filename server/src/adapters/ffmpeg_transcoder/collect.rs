@@ -22,6 +22,10 @@ use crate::ports::{blob_store::BlobStore, transcoder::TranscodeError};
 
 /// Files stored at the same time.
 const STORE_AT_ONCE: usize = 4;
+/// A segment lasts less than a day.
+const LONGEST_SEGMENT_US: f64 = 86_400e6;
+/// Most bytes of a playlist of ffmpeg's: a day in segments of a second is a third of it.
+const LONGEST_PLAYLIST: u64 = 8 * 1024 * 1024;
 
 /// Reads what was made of each rung and of the sound. Nothing is stored yet.
 pub(super) async fn read(folder: &Path, facts: &SourceFacts, ladder: &Ladder) -> Result<Vec<Rendition>, TranscodeError> {
@@ -73,7 +77,7 @@ fn check_length(renditions: &[Rendition], facts: &SourceFacts) -> Result<(), Tra
 }
 
 async fn read_playlist(folder: &Path) -> Result<MediaPlaylist, TranscodeError> {
-    let text = match tokio::fs::read(folder.join(PLAYLIST)).await {
+    let text = match media_file::head(&folder.join(PLAYLIST), LONGEST_PLAYLIST).await {
         Ok(text) => text,
         // ffmpeg ends well and writes nothing where not one frame could be decoded.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -84,8 +88,12 @@ async fn read_playlist(folder: &Path) -> Result<MediaPlaylist, TranscodeError> {
     let parsed = m3u8_rs::parse_media_playlist_res(&text).map_err(|_| engine("a playlist cannot be read", name_of(folder)))?;
     let mut segments = Vec::with_capacity(parsed.segments.len());
     for segment in parsed.segments {
+        // Whoever took ffmpeg over writes what he likes here, such as the name of a file that is not in this folder.
+        if !is_segment(&segment.uri) {
+            return Err(source(FailureCode::Damaged, format!("{} names what is no segment", name_of(folder))));
+        }
         let size = tokio::fs::metadata(folder.join(&segment.uri)).await.map_err(|error| engine("a segment is missing", error))?.len();
-        let duration_us = (f64::from(segment.duration) * 1e6).round().max(1.0) as u64;
+        let duration_us = (f64::from(segment.duration) * 1e6).round().clamp(1.0, LONGEST_SEGMENT_US) as u64;
         segments.push(Segment { file: segment.uri, duration_us, bytes: size });
     }
     let Some(last) = segments.last_mut() else {
@@ -94,6 +102,11 @@ async fn read_playlist(folder: &Path) -> Result<MediaPlaylist, TranscodeError> {
     // ffmpeg takes the last frame to be as long as the first.
     last.duration_us = media_file::duration_us(&folder.join(INIT), &folder.join(&last.file)).await?.max(1);
     Ok(MediaPlaylist { init: INIT.to_owned(), segments })
+}
+
+/// Whether a name is one that `%05d.m4s` gives.
+fn is_segment(name: &str) -> bool {
+    name.strip_suffix(".m4s").is_some_and(|number| (5..=9).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn name_of(folder: &Path) -> std::borrow::Cow<'_, str> {
@@ -123,4 +136,39 @@ pub(super) async fn store(
 pub(super) async fn put(store: &dyn BlobStore, generation: GenerationId, name: &str, file: &Path) -> Result<(), TranscodeError> {
     let key = StorageKey::published(generation, name).ok_or_else(|| engine("no name for an object", name))?;
     store.put_file(&key, file).await.map_err(|error| engine(&format!("{name} cannot be stored"), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder as a program leaves it that a file has taken over.
+    async fn verdict(playlist: &[u8]) -> Result<(), FailureCode> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join(PLAYLIST), playlist).expect("a file");
+        match read_playlist(folder.path()).await {
+            Ok(_) => Ok(()),
+            Err(TranscodeError::Source { code, .. }) => Err(code),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_playlist_names_segments_of_its_own_folder_or_nothing_is_read() {
+        for name in ["/dev/zero", "/etc/passwd", "../00000.m4s", "audio/00000.m4s", "00000.mp4", "0.m4s", ".m4s", "index.m3u8", "init.mp4"]
+        {
+            let playlist = format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{name}\n#EXT-X-ENDLIST\n");
+            assert_eq!(verdict(playlist.as_bytes()).await, Err(FailureCode::Damaged), "{name}");
+        }
+        assert!(is_segment("00000.m4s") && is_segment("123456.m4s"));
+    }
+
+    #[tokio::test]
+    async fn an_endless_playlist_is_not_read_to_its_end() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(PLAYLIST);
+        // A hole of a gigabyte.
+        std::fs::File::create(&path).and_then(|file| file.set_len(1 << 30)).expect("a file");
+        assert_eq!(media_file::head(&path, 1000).await.expect("read").len(), 1000);
+    }
 }

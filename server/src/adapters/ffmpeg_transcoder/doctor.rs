@@ -8,7 +8,12 @@ use super::{
 use crate::{adapters::check::Check, ports::transcoder::TranscodeError};
 
 /// Oldest ffmpeg that the arguments are written for, and tried with.
-const OLDEST_VERSION: (u32, u32) = (5, 1);
+const OLDEST_VERSION: Version = (5, 1, 0);
+/// The first version of a line of releases in which what was known in November 2026 of its decoders and playlists is mended (CVE-2026-8461,
+/// CVE-2026-107697 and the batch up to 9.0.2 among them). Lines that are not here have none that we know of.
+const MENDED: [Version; 3] = [(5, 1, 9), (8, 1, 3), (9, 0, 3)];
+
+type Version = (u32, u32, u32);
 
 /// What to do where no sandbox works.
 const SANDBOX_ADVICE: &str = "Install bubblewrap and allow unprivileged user namespaces, or use a kernel with Landlock (6.2 or later). \
@@ -53,17 +58,36 @@ async fn version(engine: &Engine) -> Check {
         Err(error) => return not_working("ffmpeg", &error, "Try the ffmpeg program by hand, or set another path to it."),
     };
     let first_line = answer.lines().next().unwrap_or_default().to_owned();
-    // A build from the development tree has no number; it is newer than any that has.
-    let ok = parse_version(&first_line).is_none_or(|version| version >= OLDEST_VERSION);
-    let advice = (!ok).then(|| format!("Install ffmpeg {}.{} or later.", OLDEST_VERSION.0, OLDEST_VERSION.1));
-    Check { name: "ffmpeg", ok, detail: first_line, advice }
+    judge_version(first_line)
+}
+
+/// A version that cannot do what is asked is bad; one with known faults is worth a word: the sandbox stands between them and the machine.
+fn judge_version(first_line: String) -> Check {
+    let name = "ffmpeg";
+    match parse_version(&first_line) {
+        Some(version) if version < OLDEST_VERSION => {
+            Check::bad(name, first_line, format!("Install ffmpeg {}.{} or later.", OLDEST_VERSION.0, OLDEST_VERSION.1))
+        }
+        Some(version) => match MENDED.into_iter().find(|mended| (mended.0, mended.1) == (version.0, version.1) && version < *mended) {
+            Some((major, minor, patch)) => {
+                let detail = format!("{first_line}: hostile files can take it over by faults that are known");
+                Check::note(name, detail, format!("Update it to {major}.{minor}.{patch} or later."))
+            }
+            None => Check::good(name, first_line),
+        },
+        // A build from the development tree has no number; it is newer than any that has.
+        None => Check::good(name, first_line),
+    }
 }
 
 /// Reads the numbers of `ffmpeg version 5.1.9-0+deb12u1 …` or `ffmpeg version n6.0 …`.
-fn parse_version(line: &str) -> Option<(u32, u32)> {
+fn parse_version(line: &str) -> Option<Version> {
     let word = line.strip_prefix("ffmpeg version ")?.split_whitespace().next()?.trim_start_matches('n');
-    let mut numbers = word.split(|letter: char| !letter.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
+    let end = word.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(word.len());
+    let mut numbers = word[..end].split('.');
+    let major = numbers.next()?.parse().ok()?;
+    let mut next = || numbers.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    Some((major, next(), next()))
 }
 
 /// Whether each name is the second word of a line in ffmpeg's list.
@@ -101,10 +125,24 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_every_kind_of_build() {
-        assert_eq!(parse_version("ffmpeg version 5.1.9-0+deb12u1 Copyright (c)"), Some((5, 1)));
-        assert_eq!(parse_version("ffmpeg version n7.0.2 Copyright"), Some((7, 0)));
-        assert_eq!(parse_version("ffmpeg version 8 Copyright"), Some((8, 0)));
+        assert_eq!(parse_version("ffmpeg version 5.1.9-0+deb12u1 Copyright (c)"), Some((5, 1, 9)));
+        assert_eq!(parse_version("ffmpeg version n7.0.2 Copyright"), Some((7, 0, 2)));
+        assert_eq!(parse_version("ffmpeg version 6.0-3ubuntu5 Copyright"), Some((6, 0, 0)));
+        assert_eq!(parse_version("ffmpeg version 8 Copyright"), Some((8, 0, 0)));
         assert_eq!(parse_version("ffmpeg version N-113-gabc Copyright"), None);
         assert_eq!(parse_version("nonsense"), None);
+    }
+
+    #[test]
+    fn versions_with_known_faults_are_named_and_too_old_ones_do_not_pass() {
+        let judged = |version: &str| judge_version(format!("ffmpeg version {version} Copyright"));
+        for good in ["5.1.9-0+deb12u1", "6.1.1-3ubuntu5", "n8.1.3", "9.0.3", "9.1", "10.0", "N-113-gabc"] {
+            assert!(judged(good).ok && judged(good).advice.is_none(), "{good}");
+        }
+        for (faulty, mended) in [("5.1.8-0+deb12u1", "5.1.9"), ("8.1", "8.1.3"), ("n8.1.2", "8.1.3"), ("9.0.2", "9.0.3")] {
+            let check = judged(faulty);
+            assert!(check.ok && check.advice.is_some_and(|advice| advice.contains(mended)), "{faulty}");
+        }
+        assert!(!judged("4.4.6").ok && !judged("5.0.3").ok);
     }
 }

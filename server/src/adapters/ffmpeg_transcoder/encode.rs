@@ -139,12 +139,16 @@ async fn watch_size(folder: &Path, most_bytes: u64) -> TranscodeError {
     }
 }
 
-/// Bytes in a folder. Files that come and go meanwhile are not missed.
+/// What a file takes on a disk at least: a million empty ones are not nothing.
+const BLOCK: u64 = 4096;
+
+/// Bytes that a folder takes. Files that come and go meanwhile are not missed. Folders in folders end with those made for the renditions: behind
+/// the walls nobody makes any.
 fn size_of(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),
-        Ok(metadata) => metadata.len(),
+        Ok(metadata) => metadata.len().max(BLOCK),
         Err(_) => 0,
     });
     sizes.sum()

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     ops::ControlFlow,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,7 +34,20 @@ pub(super) struct Engine {
     ffprobe: PathBuf,
     sandbox: Sandbox,
     report: Option<Report>,
+    scratch: PathBuf,
+    helper: Identity,
 }
+
+/// Which file a path led to: device and number.
+type Identity = Option<(u64, u64)>;
+
+async fn identity(path: &Path) -> Identity {
+    tokio::fs::metadata(path).await.ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Said where our own program is not the one any more that this process is.
+const REPLACED: &str = "this program's file was replaced or removed while it runs, and what is there now cannot build its sandbox, so no video is \
+                        processed here; videos wait. Restart it";
 
 /// Why nothing can be run.
 #[derive(Debug)]
@@ -101,14 +115,17 @@ impl Engine {
             ffprobe: program(&settings.ffprobe).await?,
             sandbox: Sandbox { walls: Walls::Off, helper: program(&settings.helper).await? },
             report: None,
+            scratch: settings.scratch.clone(),
+            helper: None,
         };
+        engine.helper = identity(&engine.sandbox.helper).await;
         let mut reasons = Vec::new();
         for walls in walls_to_try(settings.sandbox).await {
             engine.sandbox.walls = walls?;
             if !engine.sandbox.walls.are_there() {
                 return Ok(engine);
             }
-            match engine.try_sandbox(&settings.scratch).await {
+            match engine.try_sandbox(engine.helper).await {
                 Ok(report) => {
                     engine.report = Some(report);
                     return Ok(engine);
@@ -122,6 +139,17 @@ impl Engine {
              transcode.sandbox to off",
             reasons.join("; ")
         )))
+    }
+
+    /// Why nothing can be begun any more, though the walls stood when they were tried: an update replaces the program under a process that
+    /// goes on, and another version's helper may understand other orders.
+    pub(super) async fn refusal(&self) -> Option<String> {
+        let helper = identity(&self.sandbox.helper).await;
+        if helper == self.helper {
+            return None;
+        }
+        let works = helper.is_some() && (!self.sandbox.walls.are_there() || self.try_sandbox(helper).await.is_ok());
+        (!works).then(|| REPLACED.to_owned())
     }
 
     /// What gets out of the walls that the settings name, or of none.
@@ -143,31 +171,32 @@ impl Engine {
     }
 
     /// Lets a hostile program try to get out, and makes ffmpeg write a picture from inside, as every encode will have to.
-    async fn try_sandbox(&self, scratch: &Path) -> Result<Report, String> {
+    async fn try_sandbox(&self, helper: Identity) -> Result<Report, String> {
         /// What has passed: what a machine withstands does not change while a process runs.
-        static PASSED: Mutex<BTreeMap<(String, PathBuf), Report>> = Mutex::const_new(BTreeMap::new());
+        static PASSED: Mutex<BTreeMap<(String, PathBuf, Identity), Report>> = Mutex::const_new(BTreeMap::new());
         // One at a time: the self-test measures time and is in its own way.
         let mut passed = PASSED.lock().await;
-        let key = (format!("{:?}", self.sandbox), self.ffmpeg.clone());
+        let key = (format!("{:?}", self.sandbox), self.ffmpeg.clone(), helper);
         if let Some(report) = passed.get(&key) {
             return Ok(report.clone());
         }
-        let report = try_escapes(&self.sandbox, scratch).await?;
+        let report = try_escapes(&self.sandbox, &self.scratch).await?;
         if report.blocked() < ESCAPES.len() {
             return Err(report.summary());
         }
-        self.try_picture(scratch).await?;
+        self.try_picture().await?;
         passed.insert(key, report.clone());
         Ok(report)
     }
 
-    async fn try_picture(&self, scratch: &Path) -> Result<(), String> {
-        let scratch = Scratch::new(scratch).await.map_err(|error| format!("no scratch folder: {error}"))?;
+    async fn try_picture(&self) -> Result<(), String> {
+        let scratch = Scratch::new(&self.scratch).await.map_err(|error| format!("no scratch folder: {error}"))?;
         let output = scratch.folder("out").await.map_err(|error| format!("no scratch folder: {error}"))?;
         let run = Run { input: None, output: Some(&output), time: Duration::from_secs(20), file_bytes: 1024 * 1024 };
-        let arguments = "-v error -nostdin -f lavfi -i color=s=16x16 -frames:v 1 -f rawvideo picture".split(' ');
+        // The muxer of every encode: it makes, renames and asks more than one that writes a single file.
+        let arguments = "-v error -nostdin -f lavfi -i color=s=16x16 -frames:v 1 -c:v mpeg4 -f hls picture.m3u8".split(' ');
         child::output(self.ffmpeg(&run, arguments), "ffmpeg", run.time, 4096).await.map_err(|error| error.to_string())?;
-        match tokio::fs::metadata(output.join("picture")).await {
+        match tokio::fs::metadata(output.join("picture.m3u8")).await {
             Ok(metadata) if metadata.len() > 0 => Ok(()),
             _ => Err("ffmpeg's output did not arrive".to_owned()),
         }

@@ -27,7 +27,7 @@ const MACHINE: [&str; 3] = ["No space left on device", "Read-only file system", 
 /// A file that stops early.
 const CUT_OFF: [&str; 2] = ["partial file", "ended prematurely"];
 /// A file that makes no sense.
-const NONSENSE: [&str; 8] = [
+const NONSENSE: [&str; 11] = [
     "Invalid data found",
     "Error while decoding",
     "Could not find codec parameters",
@@ -35,6 +35,10 @@ const NONSENSE: [&str; 8] = [
     "matches no streams",
     "nothing was encoded",
     "Error splitting the input",
+    // Frames that bear what no filter takes, such as a ratio of samples beyond all numbers.
+    "Error while processing the decoded data",
+    "Error reinitializing filters",
+    "Error while filtering",
     // What a demuxer says that finds nothing in the whole file.
     ": End of file",
 ];
@@ -84,10 +88,15 @@ pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
     TranscodeError::Engine(detail)
 }
 
+/// A file's own texts stand in messages, and a terminal obeys some letters.
+fn plain(letter: char) -> char {
+    if letter.is_control() { ' ' } else { letter }
+}
+
 /// The end of a message, short enough for a log line.
 fn last_lines(text: &str) -> String {
     let mut lines: Vec<String> =
-        text.lines().filter(|line| !line.trim().is_empty()).rev().take(6).map(|line| line.chars().take(160).collect()).collect();
+        text.lines().filter(|line| !line.trim().is_empty()).rev().take(6).map(|line| line.chars().map(plain).take(160).collect()).collect();
     lines.reverse();
     lines.join(" | ")
 }
@@ -120,7 +129,11 @@ mod tests {
         assert_eq!(verdict(1 << 8, "Unknown encoder 'libx264'"), None);
         assert_eq!(verdict(1 << 8, "Codec (magicyuv) not on whitelist 'h264'"), Some(FailureCode::UnsupportedCodec));
         assert_eq!(verdict(1 << 8, "[ogg @ 0x1] CRC mismatch!\nfile:/in/source: End of file"), Some(FailureCode::Damaged));
+        let ratio = "Error setting option pixel_aspect to value -33554431/1.\nError reinitializing filters!";
+        assert_eq!(verdict(1 << 8, ratio), Some(FailureCode::Damaged));
+        assert_eq!(verdict(1 << 8, "Error while filtering: No space left on device"), None);
         assert_eq!(verdict(126 << 8, "sandbox: Landlock: Invalid data found"), None);
         assert_eq!(verdict(1 << 8, "something new"), None);
+        assert_eq!(last_lines("a\x1b[2Jb\rc\n\nd\x07"), "a [2Jb c | d ");
     }
 }

@@ -1,15 +1,19 @@
 //! Reads from our own fMP4 files what playlists have to say about them.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use domain::{playlist::MediaPlaylist, source::FrameRate, video::FailureCode};
 use mp4_atom::{Moof, Moov, TrunSamples};
+use tokio::io::AsyncReadExt;
 
 use super::failure::{engine, source};
 use crate::{
     adapters::init_segment::{self, find},
     ports::transcoder::TranscodeError,
 };
+
+/// Bytes in which the description of samples stands: in front of them, and some sixteen bytes each.
+const DESCRIPTION: u64 = 8 * 1024 * 1024;
 
 /// The RFC 6381 codec string of an init segment's one track.
 pub(super) async fn codec(init: &Path) -> Result<String, TranscodeError> {
@@ -44,7 +48,7 @@ impl Samples {
     }
 
     fn add(&mut self, duration: u32, count: u32) {
-        self.length += u64::from(duration) * u64::from(count);
+        self.length = self.length.saturating_add(u64::from(duration) * u64::from(count));
         self.shortest = self.shortest.into_iter().chain([duration]).filter(|each| *each > 0).min();
     }
 }
@@ -58,7 +62,7 @@ async fn timescale(init: &Path) -> Result<u32, TranscodeError> {
 /// Length of a segment in microseconds, by its samples.
 pub(super) async fn duration_us(init: &Path, segment: &Path) -> Result<u64, TranscodeError> {
     let timescale = u64::from(timescale(init).await?);
-    Ok((Samples::read(segment).await?.length.saturating_mul(1_000_000) + timescale / 2) / timescale)
+    Ok((Samples::read(segment).await?.length.saturating_mul(1_000_000).saturating_add(timescale / 2)) / timescale)
 }
 
 /// The shortest distance between two frames, as a rate. Only asked where frames have no common distance.
@@ -73,5 +77,12 @@ pub(super) async fn largest_frame_rate(folder: &Path, playlist: &MediaPlaylist) 
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, TranscodeError> {
-    tokio::fs::read(path).await.map_err(|error| engine("a media file cannot be read", error))
+    head(path, DESCRIPTION).await.map_err(|error| engine("a media file cannot be read", error))
+}
+
+/// The first bytes of a file. What a program wrote that may have been taken over is never read to its end.
+pub(super) async fn head(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    tokio::fs::File::open(path).await?.take(most).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }

@@ -122,7 +122,8 @@ fn times(menu: &mut Menu) {
         kitchen.ffmpeg("-f lavfi -i color=s=16x16:r=1/60:d=86400 -c:v mpeg4 -an", "a.mkv")
     });
     menu.add("B three frames in 30 hours", Refused(&[TooLong, LimitExceeded, Truncated, Damaged]), |kitchen| {
-        kitchen.ffmpeg("-f lavfi -i color=s=16x16:r=1:d=4 -vf settb=1,setpts=N*30000/TB -vsync vfr -c:v mpeg4 -an", "a.mkv")
+        let sparse = "-f lavfi -i color=s=16x16:r=1:d=4 -vf settb=1/1000,setpts=N*30000/TB -vsync vfr -enc_time_base 1:1000";
+        kitchen.ffmpeg(&format!("{sparse} -c:v mjpeg -pix_fmt yuvj420p -an"), "a.mkv")
     });
     for rate in [240, 1_000, 5_000_u32] {
         menu.add(format!("B {rate} frames a second"), Boring, move |kitchen| {

@@ -117,7 +117,7 @@ fn neighbours(targets: &Targets) -> Option<String> {
     others.into_iter().find_map(|path| read(&path))
 }
 
-/// Variables of this process beside where it works, and what other processes were started with.
+/// What was handed on: variables of this process beside where it works, files that are open, and what other processes were started with.
 fn environment(server: i32) -> Option<String> {
     let own = std::env::vars_os().find(|(name, _)| name != "PWD").map(|(name, _)| format!("has {}", name.display()));
     let parent = process_rights::getppid().map_or(1, |pid| pid.as_raw_nonzero().get());
@@ -125,7 +125,12 @@ fn environment(server: i32) -> Option<String> {
         let files = [1, parent, server].map(|pid| format!("/proc/{pid}/environ"));
         files.into_iter().find_map(|file| fs::read(&file).ok().filter(|bytes| !bytes.is_empty()).map(|_| format!("read {file}")))
     };
-    own.or_else(others)
+    own.or_else(open_file).or_else(others)
+}
+
+/// Only what is open can be closed.
+fn open_file() -> Option<String> {
+    (3..1024).find(|number| nix::unistd::close(*number).is_ok()).map(|number| format!("was left the open file {number}"))
 }
 
 fn tcp(target: SocketAddr) -> Option<String> {
@@ -151,9 +156,16 @@ fn write_outside(targets: &Targets) -> Option<String> {
     let places =
         [targets.outside.clone(), beside, "/tmp/escaped".into(), "/escaped".into(), "/dev/shm/escaped".into(), "/usr/lib/escaped".into()];
     // What a file system in memory takes is gone with its namespace, but costs memory that nobody counts.
-    let written = places.into_iter().find(|place| File::create(place).and_then(|mut file| file.write_all(b"out")).is_ok())?;
-    let _ = fs::remove_file(&written);
-    Some(format!("wrote {}", written.display()))
+    let written = places.into_iter().find(|place| File::create(place).and_then(|mut file| file.write_all(b"out")).is_ok());
+    if let Some(written) = written {
+        let _ = fs::remove_file(&written);
+        return Some(format!("wrote {}", written.display()));
+    }
+    // Within it as well: whoever tidies up walks through folders, and who reads what was made follows links.
+    let (folder, link) = (targets.output.join("folder"), targets.output.join("link"));
+    let made =
+        fs::create_dir(&folder).is_ok() || std::os::unix::fs::symlink("/", &link).is_ok() || fs::hard_link(&targets.input, &link).is_ok();
+    made.then(|| "made a folder or a link".to_owned())
 }
 
 fn write_input(targets: &Targets) -> Option<String> {

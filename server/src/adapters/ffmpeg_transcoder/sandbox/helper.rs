@@ -32,6 +32,10 @@ pub(in super::super) const COMPLAINT: &str = "sandbox: ";
 const OPEN_FILES: u64 = 256;
 /// Most threads, where they can be counted apart from those of the rest of the machine.
 const THREADS: u64 = 512;
+/// Most threads of the user where they cannot: the server's own among them are far fewer, and no machine runs short of numbers for so many.
+const THREADS_OF_USER: u64 = 8_192;
+/// Highest number of an open file that is looked for where nothing says which there are.
+const HIGHEST_FILE: u64 = 65_536;
 /// Processor seconds between the limit at which a program may still say so and the one at which it is killed.
 const GRACE_SECONDS: u64 = 5;
 
@@ -100,6 +104,7 @@ impl Orders {
 /// Builds the wall and becomes the program; returns only what went wrong.
 fn exec(words: Vec<OsString>) -> String {
     let Some(orders) = Orders::parse(words) else { return "the command line makes no sense".to_owned() };
+    close_inherited();
     let mut command = Command::new(&orders.program);
     command.args(&orders.arguments).env_clear();
     if let Err(reason) = build(&orders) {
@@ -121,10 +126,24 @@ fn build(orders: &Orders) -> Result<(), String> {
         }
         other => return Err(format!("there are no walls called {other}")),
     };
-    limit(orders, within_namespaces).map_err(|error| format!("a limit cannot be set: {error}"))?;
+    limit(orders).map_err(|error| format!("a limit cannot be set: {error}"))?;
     match filter {
         Some(filter) => seccompiler::apply_filter(&filter).map_err(|error| format!("seccomp: {error}")),
         None => Ok(()),
+    }
+}
+
+/// Closes what is open beside the standard streams. The server's own files close by themselves, but it may have been started with others, and
+/// no wall keeps anybody from what is open already.
+fn close_inherited() {
+    let numbers = |entries: std::fs::ReadDir| entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd").map(numbers).unwrap_or_else(|_| {
+        let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(HIGHEST_FILE).min(HIGHEST_FILE);
+        (0..i32::try_from(limit).unwrap_or(i32::MAX)).collect()
+    });
+    for number in open.into_iter().filter(|number| *number > 2) {
+        // The list's own file is closed by now.
+        let _ = nix::unistd::close(number);
     }
 }
 
@@ -149,7 +168,9 @@ fn restrict_files(orders: &Orders, required: bool) -> Result<(), landlock::Rules
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let run = AccessFs::ReadFile | AccessFs::Execute;
     let write = AccessFs::from_all(ABI::V3)
-        & !(AccessFs::Execute | AccessFs::MakeSock | AccessFs::MakeFifo | AccessFs::MakeBlock | AccessFs::MakeChar | AccessFs::MakeSym);
+        & !(AccessFs::Execute | AccessFs::MakeSock | AccessFs::MakeFifo | AccessFs::MakeBlock | AccessFs::MakeChar | AccessFs::MakeSym)
+        // Whoever tidies up walks through folders, and folders in folders have no end.
+        & !(AccessFs::MakeDir | AccessFs::RemoveDir);
     let libraries = LIBRARIES.iter().map(Path::new).chain([Path::new(LIBRARY_CACHE), Path::new("/dev/urandom")]);
     Ruleset::default()
         .set_compatibility(level)
@@ -175,7 +196,7 @@ fn linkers() -> Vec<PathBuf> {
     linkers.map(|entry| entry.path()).collect()
 }
 
-fn limit(orders: &Orders, within_namespaces: bool) -> io::Result<()> {
+fn limit(orders: &Orders) -> io::Result<()> {
     let set = |resource, current: u64, maximum: u64| {
         let limit = Rlimit { current: Some(current), maximum: Some(maximum) };
         rustix::process::setrlimit(resource, limit)
@@ -185,9 +206,11 @@ fn limit(orders: &Orders, within_namespaces: bool) -> io::Result<()> {
     set(Resource::Fsize, orders.file, orders.file)?;
     set(Resource::Nofile, OPEN_FILES, OPEN_FILES)?;
     set(Resource::Core, 0, 0)?;
-    if within_namespaces {
-        // Elsewhere this would count every thread of the user, the server's among them.
-        set(Resource::Nproc, THREADS, THREADS)?;
+    // Outside of namespaces this counts every thread of the user, the server's among them; without walls nobody is held to anything else.
+    match orders.walls.as_str() {
+        "bubblewrap" => set(Resource::Nproc, THREADS, THREADS)?,
+        "landlock" => set(Resource::Nproc, THREADS_OF_USER, THREADS_OF_USER)?,
+        _ => {}
     }
     set(Resource::As, orders.memory, orders.memory)?;
     Ok(())

@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, UdpSocket},
     ops::ControlFlow,
     os::{
+        fd::OwnedFd,
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr as UnixAddr, UnixListener},
     },
@@ -91,6 +92,8 @@ struct Bait {
     tcp: TcpListener,
     udp: UdpSocket,
     sockets: Vec<UnixListener>,
+    /// The database, open as whoever started the server may leave it: programs that it starts inherit it.
+    _open: OwnedFd,
 }
 
 const MINE: &str = "what may be read";
@@ -103,6 +106,7 @@ impl Bait {
         for (path, text) in [(&input, MINE), (&neighbour, "another user's"), (&database, "everybody's")] {
             tokio::fs::write(path, text).await?;
         }
+        let open = rustix::io::dup(std::fs::File::open(&database)?)?;
         let (tcp, udp) = (TcpListener::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
         let socket = scratch.path().join("socket");
         let name = format!("millrace-{}", Uuid::new_v4());
@@ -127,7 +131,7 @@ impl Bait {
             abstract_socket: name,
             server: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
         };
-        Ok(Self { targets, input, output, tcp, udp, sockets })
+        Ok(Self { targets, input, output, tcp, udp, sockets, _open: open })
     }
 
     fn command<'a>(&self, sandbox: &Sandbox, words: impl IntoIterator<Item = &'a str>) -> Command {

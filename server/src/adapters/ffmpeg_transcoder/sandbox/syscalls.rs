@@ -40,16 +40,15 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_faccessat2,
     libc::SYS_readlinkat,
     libc::SYS_getdents64,
-    libc::SYS_mkdirat,
     libc::SYS_unlinkat,
+    // C libraries rename by this one where the first of all names for it does not exist.
+    libc::SYS_renameat,
     libc::SYS_renameat2,
     libc::SYS_getcwd,
     libc::SYS_chdir,
     libc::SYS_fchdir,
     libc::SYS_umask,
     libc::SYS_flock,
-    libc::SYS_fcntl,
-    libc::SYS_ioctl,
     libc::SYS_dup,
     libc::SYS_dup3,
     libc::SYS_pipe2,
@@ -77,7 +76,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_gettid,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
-    libc::SYS_sched_setaffinity,
     libc::SYS_sched_getparam,
     libc::SYS_sched_getscheduler,
     libc::SYS_sched_get_priority_min,
@@ -126,11 +124,8 @@ const ALLOWED_HERE: &[c_long] = &[
     libc::SYS_lstat,
     libc::SYS_access,
     libc::SYS_readlink,
-    libc::SYS_mkdir,
-    libc::SYS_rmdir,
     libc::SYS_unlink,
     libc::SYS_rename,
-    libc::SYS_renameat,
     libc::SYS_dup2,
     libc::SYS_pipe,
     libc::SYS_poll,
@@ -146,6 +141,24 @@ const ALLOWED_HERE: &[c_long] = &[];
 /// Naming threads and memory. Not among them: what the parent's death means.
 const PRCTL: [libc::c_int; 3] = [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA];
 
+/// What may be asked of an open file. Not among them: who gets its signals, which may be any process of this user and any signal.
+const FCNTL: [libc::c_int; 12] = [
+    libc::F_DUPFD,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_SETFL,
+    libc::F_GETLK,
+    libc::F_SETLK,
+    libc::F_SETLKW,
+    libc::F_OFD_SETLK,
+    libc::F_GETPIPE_SZ,
+    libc::F_SETPIPE_SZ,
+];
+/// Whether it is a terminal, how much can be read, and whether it waits or stays open.
+const IOCTL: [u64; 5] = [libc::TCGETS, libc::FIONREAD, libc::FIONBIO, libc::FIOCLEX, libc::FIONCLEX];
+
 /// The list as a program for the kernel. `process` is who it will apply to: signals may go there and nowhere else.
 pub(super) fn filter(process: u32) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
@@ -157,8 +170,12 @@ pub(super) fn filter(process: u32) -> Result<BpfProgram, seccompiler::BackendErr
     rules.insert(libc::SYS_kill, vec![argument(0, Is::Eq, u64::from(process))?]);
     // Limits may be read and lowered by whom they hold for.
     rules.insert(libc::SYS_prlimit64, vec![argument(0, Is::Eq, 0)?]);
-    let named: Result<Vec<_>, _> = PRCTL.iter().map(|option| argument(0, Is::Eq, u64::from(option.unsigned_abs()))).collect();
-    rules.insert(libc::SYS_prctl, named?);
+    // Its own threads may move to other processors, those of other processes may not be moved.
+    rules.insert(libc::SYS_sched_setaffinity, vec![argument(0, Is::Eq, 0)?]);
+    let one_of = |number, values: &[u64]| values.iter().map(|value| argument(number, Is::Eq, *value)).collect::<Result<Vec<_>, _>>();
+    rules.insert(libc::SYS_prctl, one_of(0, &PRCTL.map(|option| u64::from(option.unsigned_abs())))?);
+    rules.insert(libc::SYS_fcntl, one_of(1, &FCNTL.map(|command| u64::from(command.unsigned_abs())))?);
+    rules.insert(libc::SYS_ioctl, one_of(1, &IOCTL)?);
     let missing = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     SeccompFilter::new(rules, missing, SeccompAction::Allow, architecture()?)?.try_into()
 }
@@ -193,6 +210,12 @@ mod tests {
             libc::SYS_linkat,
             libc::SYS_symlinkat,
             libc::SYS_setsid,
+            libc::SYS_mkdirat,
+            libc::SYS_mknodat,
+            libc::SYS_utimensat,
+            libc::SYS_fsetxattr,
+            libc::SYS_quotactl,
+            libc::SYS_inotify_init1,
             libc::SYS_keyctl,
             libc::SYS_userfaultfd,
             libc::SYS_perf_event_open,
@@ -200,6 +223,8 @@ mod tests {
         for call in outside {
             assert!(!ALLOWED.contains(&call) && !ALLOWED_HERE.contains(&call), "{call}");
         }
+        let owners = [libc::F_SETOWN, 10, 15];
+        assert!(owners.iter().all(|command| !FCNTL.contains(command)), "F_SETOWN, F_SETSIG, F_SETOWN_EX");
         assert!(filter(1).is_ok_and(|program| !program.is_empty()));
     }
 }
