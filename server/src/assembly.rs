@@ -10,6 +10,7 @@ use crate::{
     config::Settings,
     http::{AppState, rate_limits::RateLimits},
     ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
+    process_name::ProcessName,
     services::{
         accounts::Accounts,
         api_keys::ApiKeys,
@@ -67,7 +68,7 @@ pub fn assemble(
         max_unfinished: settings.upload.max_unfinished,
     };
     let uploads = Uploads::new(db(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), limits);
-    let jobs = Jobs::new(db(), format!("{}-{:08x}", std::process::id(), rand::random::<u32>()));
+    let jobs = Jobs::new(db(), ProcessName::own());
     let transcodes = Transcodes::new(db(), Arc::clone(&store), Arc::clone(&transcoder), jobs.clone(), removals.clone(), changes.clone());
     let lifetimes = Lifetimes { renewed: settings.playback.renewal_seconds, margin: settings.playback.link_lifetime_minutes * 60 };
     let grants = Grants::new(db(), keys.clone(), private_media.clone(), settings.public_url.clone());

@@ -10,6 +10,7 @@ pub mod db;
 pub mod error;
 pub mod http;
 pub mod ports;
+pub mod process_name;
 pub mod services;
 pub mod signing;
 pub mod worker;

@@ -36,8 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const REPORTS_AT_ONCE: usize = 10;
 /// Wait after the database or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
-/// Wait while the engine refuses to work, which ends when somebody does something about it.
-const WHILE_REFUSED: Duration = Duration::from_secs(60);
+/// How often an engine that refuses to work is left alone for [`PATIENCE`] before it is asked again: a minute, as that ends when somebody does
+/// something about it.
+const WHILE_REFUSED: usize = 12;
 /// How often leftovers are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -105,7 +106,7 @@ impl Shift {
             }
             if let Some(reason) = self.worker.transcoder.refusal().await {
                 tracing::error!("{reason}");
-                self.pause(WHILE_REFUSED).await;
+                self.sit_out().await;
                 continue;
             }
             match self.worker.jobs.claim().await {
@@ -216,6 +217,19 @@ impl Shift {
                 tracing::warn!(%error, job_id = %lease.job, "a message could not be acknowledged; it will come again and find nothing to do");
             }
         });
+    }
+
+    /// Lets time pass while the engine refuses to work, and says so on the videos that wait meanwhile.
+    async fn sit_out(&mut self) {
+        for _ in 0..WHILE_REFUSED {
+            if let Err(error) = self.worker.transcodes.note_refusal().await {
+                tracing::warn!(%error, "videos that wait cannot be told why");
+            }
+            self.pause(PATIENCE).await;
+            if *self.shutdown.borrow() {
+                return;
+            }
+        }
     }
 
     async fn pause(&mut self, wait: Duration) {

@@ -1,9 +1,18 @@
 //! Leases on jobs: who may run one, for how long, and how it ends. The fencing number of a lease stands in every write that a worker
 //! makes, so that a worker which lost its lease (paused, cut off) can no longer change anything.
+//!
+//! Whether a lease is over is not read from a clock, which may be wrong here or there: its holder's process is known to be gone, or has been
+//! seen to be silent for as long as a lease lasts ([`sightings`]).
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use domain::{
-    ids::{GenerationId, JobId, VideoId},
-    job::{JobState, LEASE_MS, passing_delay_ms, retry_delay_ms},
+    ids::{GenerationId, JobId, UserId, VideoId},
+    job::{JobState, LEASE_MS, LONGEST_DELAY_MS, passing_delay_ms, retry_delay_ms},
 };
 use sea_orm::{
     ActiveValue::Set,
@@ -17,7 +26,15 @@ use crate::{
     db::entity::jobs,
     error::{Error, Result},
     ports::transcoder::{EncodeReport, TranscodeId},
+    process_name::ProcessName,
 };
+
+mod sightings;
+
+use sightings::Sightings;
+
+/// A job waits at most so long by its row; what waits longer was written by another clock than ours.
+const BEYOND_ANY_DELAY_MS: i64 = LONGEST_DELAY_MS + 60_000;
 
 /// The right to run a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,18 +69,27 @@ pub enum Held {
 #[derive(Debug, Clone)]
 pub struct Jobs {
     db: DatabaseConnection,
-    owner: String,
+    owner: ProcessName,
+    /// What this process has seen of the others.
+    seen: Arc<Mutex<Sightings>>,
 }
 
 /// Writes a new job; part of the caller's transaction, so that a video that waits always has one.
 ///
 /// # Errors
 /// The database fails.
-pub async fn enqueue(db: &impl ConnectionTrait, video: VideoId) -> Result<JobId> {
+pub async fn enqueue(db: &impl ConnectionTrait, user: UserId, video: VideoId) -> Result<JobId> {
     let job = JobId(Uuid::now_v7());
+    // Fair queueing: the first job of an account stands beside the head of the queue, each further one a place behind the one before. Two at once
+    // may get one place; then the older goes first.
+    let head = turn_of(due_query(now_ms()), db).await?;
+    let own = turn_of(last_of_query(user), db).await?;
+    let turn = head.unwrap_or_default().max(own.map_or(0, |last| last + 1));
     let row = jobs::ActiveModel {
         id: Set(job.0),
         video_id: Set(video.0),
+        user_id: Set(Some(user.0)),
+        turn: Set(turn),
         state: Set(JobState::Queued.as_str().to_owned()),
         attempt: Set(0),
         run_after_ms: Set(now_ms()),
@@ -82,29 +108,27 @@ pub async fn enqueue(db: &impl ConnectionTrait, video: VideoId) -> Result<JobId>
 
 impl Jobs {
     /// Leases taken in the name of `owner`, one name a process.
-    pub fn new(db: DatabaseConnection, owner: String) -> Self {
-        Self { db, owner }
+    pub fn new(db: DatabaseConnection, owner: ProcessName) -> Self {
+        Self { db, owner, seen: Arc::default() }
     }
 
-    /// Takes the next job that is due: one that waits, or one whose worker has gone silent.
+    /// Takes the next job that is due: one that waits, or one whose worker is gone or has gone silent.
     ///
     /// # Errors
     /// The database fails.
     pub async fn claim(&self) -> Result<Option<Lease>> {
-        loop {
-            let now = now_ms();
-            // Two questions, so that each finds its answer in an index. First those that somebody had begun: they have waited longest, and a
-            // queue that never empties must not keep them waiting.
-            let begun = silent_query(now).one(&self.db).await?;
-            let next = match begun {
-                None => due_query(now).one(&self.db).await?,
-                found => found,
-            };
-            let Some(row) = next else { return Ok(None) };
-            if let Some(lease) = self.take(row, now).await? {
+        // First those that somebody had begun: they have waited longest, and a queue that never empties must not keep them waiting.
+        for row in self.deserted().await? {
+            if let Some(lease) = self.take(row).await? {
                 return Ok(Some(lease));
             }
         }
+        while let Some(row) = due_query(now_ms()).one(&self.db).await? {
+            if let Some(lease) = self.take(row).await? {
+                return Ok(Some(lease));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes this job, if it is due.
@@ -112,21 +136,31 @@ impl Jobs {
     /// # Errors
     /// The database fails.
     pub async fn claim_job(&self, job: JobId) -> Result<Option<Lease>> {
-        let now = now_ms();
-        let row = jobs::Entity::find_by_id(job.0).filter(Condition::any().add(due(now)).add(silent(now))).one(&self.db).await?;
+        let row = jobs::Entity::find_by_id(job.0).filter(Condition::any().add(due(now_ms())).add(running())).one(&self.db).await?;
         match row {
-            Some(row) => self.take(row, now).await,
-            None => Ok(None),
+            Some(row) if row.state != JobState::Running.as_str() || is_free(&row) => self.take(row).await,
+            _ => Ok(None),
         }
+    }
+
+    /// Jobs that somebody had begun and works on no more, those first that were begun first.
+    async fn deserted(&self) -> Result<Vec<jobs::Model>> {
+        let mut rows = running_query().all(&self.db).await?;
+        let (now, ids) = (Instant::now(), rows.iter().map(|row| row.id).collect::<HashSet<_>>());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.keep(|job| ids.contains(job));
+        rows.retain(|row| seen.is_silent(row.id, (row.fence, row.lease_expires_at_ms), now) || is_free(row));
+        drop(seen);
+        Ok(rows)
     }
 
     /// Whoever raises the fence first has the job; `None` is the answer to everybody else, and where the row has changed since it was read: a
     /// silent worker may have come back, and even have ended the job.
-    async fn take(&self, row: jobs::Model, now: i64) -> Result<Option<Lease>> {
+    async fn take(&self, row: jobs::Model) -> Result<Option<Lease>> {
         let taken = jobs::Entity::update_many()
             .col_expr(jobs::Column::State, Expr::value(JobState::Running.as_str()))
-            .col_expr(jobs::Column::LeaseOwner, Expr::value(self.owner.clone()))
-            .col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(now + LEASE_MS))
+            .col_expr(jobs::Column::LeaseOwner, Expr::value(self.owner.to_string()))
+            .col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(now_ms() + LEASE_MS))
             .col_expr(jobs::Column::Fence, Expr::value(row.fence + 1))
             .col_expr(jobs::Column::Attempt, Expr::value(row.attempt + 1))
             .filter(jobs::Column::Id.eq(row.id))
@@ -204,24 +238,40 @@ impl Jobs {
     }
 }
 
-/// Jobs that wait and whose moment has come.
+/// Jobs that wait and whose moment has come. A moment beyond any delay is one of a clock that was wrong, or of one that was set back since.
 fn due(now: i64) -> Condition {
-    Condition::all().add(jobs::Column::State.eq(JobState::Queued.as_str())).add(jobs::Column::RunAfterMs.lte(now))
+    let moment =
+        Condition::any().add(jobs::Column::RunAfterMs.lte(now)).add(jobs::Column::RunAfterMs.gt(now.saturating_add(BEYOND_ANY_DELAY_MS)));
+    Condition::all().add(jobs::Column::State.eq(JobState::Queued.as_str())).add(moment)
 }
 
-/// Jobs whose worker has gone silent.
-fn silent(now: i64) -> Condition {
-    Condition::all().add(jobs::Column::State.eq(JobState::Running.as_str())).add(jobs::Column::LeaseExpiresAtMs.lt(now))
+fn running() -> Condition {
+    Condition::all().add(jobs::Column::State.eq(JobState::Running.as_str()))
 }
 
-/// The job that has waited longest.
+/// Whether a running job's lease is known to be nobody's.
+fn is_free(row: &jobs::Model) -> bool {
+    row.lease_expires_at_ms == 0 || row.lease_owner.as_deref().is_some_and(ProcessName::is_dead)
+}
+
+async fn turn_of(query: Select<jobs::Entity>, db: &impl ConnectionTrait) -> Result<Option<i64>> {
+    Ok(query.select_only().column(jobs::Column::Turn).into_tuple().one(db).await?)
+}
+
+/// The last job in line of one account.
+pub fn last_of_query(user: UserId) -> Select<jobs::Entity> {
+    let own = jobs::Entity::find().filter(jobs::Column::UserId.eq(user.0)).filter(jobs::Column::State.eq(JobState::Queued.as_str()));
+    own.order_by_desc(jobs::Column::Turn).limit(1)
+}
+
+/// The job whose turn it is.
 pub fn due_query(now: i64) -> Select<jobs::Entity> {
-    jobs::Entity::find().filter(due(now)).order_by_asc(jobs::Column::RunAfterMs).limit(1)
+    jobs::Entity::find().filter(due(now)).order_by_asc(jobs::Column::Turn).order_by_asc(jobs::Column::Id).limit(1)
 }
 
-/// The job whose worker has been silent longest.
-pub fn silent_query(now: i64) -> Select<jobs::Entity> {
-    jobs::Entity::find().filter(silent(now)).order_by_asc(jobs::Column::LeaseExpiresAtMs).limit(1)
+/// The jobs that somebody has, or had: as many as there are places for in all processes.
+pub fn running_query() -> Select<jobs::Entity> {
+    jobs::Entity::find().filter(running()).order_by_asc(jobs::Column::LeaseExpiresAtMs)
 }
 
 /// Renews a lease and writes `changes` into its job, if it is still held. Part of the caller's transaction: the first statement in it,
@@ -248,7 +298,7 @@ pub fn retry_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 6
     let [generation, encode, report] = nothing_left();
     [
         (jobs::Column::State, Expr::value(JobState::Queued.as_str())),
-        (jobs::Column::RunAfterMs, Expr::value(now_ms() + retry_delay_ms(lease.attempt))),
+        (jobs::Column::RunAfterMs, Expr::value(now_ms() + retry_delay_ms(lease.attempt, rand::random()))),
         (jobs::Column::LastError, Expr::value(storable(error))),
         generation,
         encode,
@@ -259,7 +309,7 @@ pub fn retry_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 6
 /// What a job's row says when something else did not answer: it waits, the try is not counted, and the next one goes on with what this one
 /// has begun, if the caller keeps it.
 pub fn wait(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 4] {
-    let moment = now_ms() + passing_delay_ms(now_ms() - lease.created_at_ms);
+    let moment = now_ms() + passing_delay_ms(now_ms() - lease.created_at_ms, rand::random());
     [
         (jobs::Column::State, Expr::value(JobState::Queued.as_str())),
         (jobs::Column::Attempt, Expr::value(lease.attempt - 1)),

@@ -6,12 +6,12 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::{
     ids::{GenerationId, UploadId, UserId},
-    job::MAX_ATTEMPTS,
+    job::{HEARTBEAT_MS, MAX_ATTEMPTS},
     ladder,
     source::SourceFacts,
     storage_key::StorageKey,
@@ -45,13 +45,14 @@ use crate::{
 };
 
 mod endings;
+mod refused;
 
 /// How often a running encode is looked at.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 /// How often the row is read for what another process was told about an encode.
-const READ_REPORTS_EVERY_MS: i64 = 1_000;
-/// How often a lease is renewed while nothing else is written: a third of its length.
-const RENEW_EVERY_MS: i64 = domain::job::LEASE_MS / 3;
+const READ_REPORTS_EVERY: Duration = Duration::from_secs(1);
+/// How often a lease is renewed while nothing else is written.
+const HEARTBEAT: Duration = Duration::from_millis(HEARTBEAT_MS.unsigned_abs());
 
 /// Processes videos.
 #[derive(Debug, Clone)]
@@ -236,7 +237,8 @@ impl Transcodes {
         if hold(&transaction, attempt.lease, &generation).await? == Held::Lost {
             return Err(Stop::Lost);
         }
-        let mut changes: Vec<(videos::Column, SimpleExpr)> = Vec::new();
+        // What was said of it while nobody might work on it is over.
+        let mut changes: Vec<(videos::Column, SimpleExpr)> = vec![(videos::Column::FailureCode, Expr::value(None::<String>))];
         if let Some(leftover) = attempt.lease.leftover.filter(|_| !attempt.adopted) {
             Removal::Generation(leftover).note(&transaction).await?;
             changes.push((videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId)));
@@ -281,7 +283,7 @@ impl Transcodes {
             tokio::select! {
                 done = &mut work => return Ok(done?),
                 () = turns_true(shutdown) => return Err(Stop::ShuttingDown),
-                () = tokio::time::sleep(Duration::from_millis(RENEW_EVERY_MS.unsigned_abs())) => {
+                () = tokio::time::sleep(HEARTBEAT) => {
                     if self.jobs.renew(attempt.lease).await? == Held::Lost {
                         return Err(Stop::Lost);
                     }
@@ -297,15 +299,15 @@ impl Transcodes {
         encode: &TranscodeId,
         shutdown: &mut watch::Receiver<bool>,
     ) -> std::result::Result<(Vec<domain::playlist::Rendition>, bool), Stop> {
-        let (mut shown_percent, mut shown_poster, mut renewed) = (0, false, now_ms());
-        let mut looked = 0;
+        let (mut shown_percent, mut shown_poster) = (0, false);
+        let (mut renewed, mut looked) = (Instant::now(), None::<Instant>);
         loop {
             tokio::select! {
                 () = turns_true(shutdown) => return Err(Stop::ShuttingDown),
                 () = tokio::time::sleep(POLL_EVERY) => {}
             }
-            if self.transcoder.outlives_process() && now_ms() - looked >= READ_REPORTS_EVERY_MS {
-                looked = now_ms();
+            if self.transcoder.outlives_process() && looked.is_none_or(|looked| looked.elapsed() >= READ_REPORTS_EVERY) {
+                looked = Some(Instant::now());
                 // Another process may have been the one that was told.
                 if let Some(report) = self.jobs.report(attempt.lease).await? {
                     self.transcoder.hear(&report);
@@ -314,11 +316,11 @@ impl Transcodes {
             match self.transcoder.poll(encode).await.map_err(Error::from)? {
                 TranscodeState::Done { renditions, poster } => return Ok((renditions, poster)),
                 TranscodeState::Running { percent, poster } if percent != shown_percent || poster != shown_poster => {
-                    (shown_percent, shown_poster, renewed) = (percent, poster, now_ms());
+                    (shown_percent, shown_poster, renewed) = (percent, poster, Instant::now());
                     self.note_progress(attempt, percent, poster).await?;
                 }
-                TranscodeState::Running { .. } if now_ms() - renewed >= RENEW_EVERY_MS => {
-                    renewed = now_ms();
+                TranscodeState::Running { .. } if renewed.elapsed() >= HEARTBEAT => {
+                    renewed = Instant::now();
                     if self.jobs.renew(attempt.lease).await? == Held::Lost {
                         return Err(Stop::Lost);
                     }

@@ -2,12 +2,13 @@
 
 use domain::{
     ids::VideoId,
-    job::{JobState, LEASE_MS},
+    job::{JobState, LEASE_MS, LONGEST_DELAY_MS},
     video::Stage,
 };
 use sea_orm::{EntityTrait, PaginatorTrait, sea_query::Expr};
 use server::{
     db::entity::jobs,
+    process_name::ProcessName,
     services::{
         jobs::{Held, Jobs, hold, over, retry_later},
         videos::advance,
@@ -33,7 +34,7 @@ async fn with_jobs(count: usize) -> App {
 #[tokio::test]
 async fn every_job_is_leased_once_however_many_ask() {
     let app = with_jobs(12).await;
-    let workers: Vec<Jobs> = (0..4).map(|n| Jobs::new(app.db.clone(), format!("worker {n}"))).collect();
+    let workers: Vec<Jobs> = (0..4).map(|n| Jobs::new(app.db.clone(), format!("worker {n}").as_str().into())).collect();
     let claims = futures::future::join_all(workers.iter().map(async |jobs| {
         let mut mine = Vec::new();
         while let Some(lease) = jobs.claim().await.expect("asked") {
@@ -56,14 +57,83 @@ async fn a_silent_workers_job_goes_to_another_and_its_late_writes_are_refused() 
     let stale = first.claim().await.expect("asked").expect("a job");
     assert_eq!(second.claim().await.expect("asked"), None, "the lease holds");
     assert_eq!(first.renew(&stale).await.expect("renewed"), Held::Yes);
-    let expired = server::clock::now_ms() - LEASE_MS;
-    jobs::Entity::update_many().col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(expired)).exec(&app.db).await.expect("aged");
+    let let_go = jobs::Entity::update_many().col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(0));
+    let_go.exec(&app.db).await.expect("nobody's");
     let fresh = second.claim().await.expect("asked").expect("the job again");
     assert_eq!((fresh.job, fresh.attempt, fresh.fence), (stale.job, 2, stale.fence + 1));
     assert_eq!(first.renew(&stale).await.expect("asked"), Held::Lost);
     assert_eq!(hold(&app.db, &stale, &over(JobState::Done, None)).await.expect("asked"), Held::Lost);
     assert_eq!(hold(&app.db, &fresh, &over(JobState::Done, None)).await.expect("asked"), Held::Yes);
     assert_eq!(second.claim().await.expect("asked"), None, "done is done");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_takes_no_job_from_a_worker_that_lives() {
+    let app = with_jobs(1).await;
+    let (first, second) = (Jobs::new(app.db.clone(), "first".into()), Jobs::new(app.db.clone(), "second".into()));
+    let lease = first.claim().await.expect("asked").expect("a job");
+    // As the lease of a worker looks whose clock is an hour behind ours, or ahead.
+    for skew in [-3_600_000, 3_600_000] {
+        let moment = server::clock::now_ms() + LEASE_MS + skew;
+        jobs::Entity::update_many().col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(moment)).exec(&app.db).await.expect("skewed");
+        assert_eq!(second.claim().await.expect("asked"), None);
+        assert_eq!(second.claim_job(lease.job).await.expect("asked"), None);
+    }
+    assert_eq!(first.renew(&lease).await.expect("renewed"), Held::Yes);
+}
+
+#[tokio::test]
+async fn a_wait_that_another_clock_wrote_ends() {
+    let app = with_jobs(1).await;
+    let jobs = Jobs::new(app.db.clone(), "worker".into());
+    let wait_for = async |ms: i64| {
+        let moment = Expr::value(server::clock::now_ms() + ms);
+        jobs::Entity::update_many().col_expr(jobs::Column::RunAfterMs, moment).exec(&app.db).await.expect("set");
+    };
+    wait_for(LONGEST_DELAY_MS).await;
+    assert_eq!(jobs.claim().await.expect("asked"), None, "an ordinary wait");
+    wait_for(3_600_000).await;
+    assert!(jobs.claim().await.expect("asked").is_some(), "no wait is an hour long");
+}
+
+#[tokio::test]
+async fn a_dead_processs_job_goes_on_at_once() {
+    let app = with_jobs(1).await;
+    let mut child = std::process::Command::new("true").spawn().expect("a process");
+    // The name that it would have: this machine, its id and its beginning.
+    let own = ProcessName::own().to_string();
+    let machine = own.split('-').next().expect("a machine");
+    let dead = Jobs::new(app.db.clone(), format!("{machine}-{}-1-0", child.id()).as_str().into());
+    child.wait().expect("it ends");
+    let stale = dead.claim().await.expect("asked").expect("a job");
+    let living = Jobs::new(app.db.clone(), ProcessName::own());
+    let fresh = living.claim().await.expect("asked").expect("the job, without waiting for its lease to run out");
+    assert_eq!((fresh.job, fresh.fence), (stale.job, stale.fence + 1));
+    assert_eq!(Jobs::new(app.db.clone(), ProcessName::own()).claim().await.expect("asked"), None, "we live");
+}
+
+#[tokio::test]
+async fn accounts_take_turns() {
+    let app = App::start().await;
+    let (ada, bob) = (app.somebody("ada@example.com").await, app.somebody("bob@example.com").await);
+    let jobs = Jobs::new(app.db.clone(), "worker".into());
+    let claim = async || jobs.claim().await.expect("asked").map(|lease| lease.video.to_string());
+    let mut hers = Vec::new();
+    for _ in 0..20 {
+        hers.push(app.upload(&ada, "one of many.mp4", &noise(10)).await);
+    }
+    for expected in &hers[..5] {
+        assert_eq!(claim().await.as_ref(), Some(expected), "nobody else is there");
+    }
+    let his = [app.upload(&bob, "first.mp4", &noise(10)).await, app.upload(&bob, "second.mp4", &noise(10)).await];
+    let next = [claim().await, claim().await, claim().await, claim().await].map(|video| video.expect("a job"));
+    assert_eq!(next, [&hers[5], &his[0], &hers[6], &his[1]].map(Clone::clone));
+    let late = app.upload(&ada, "last of many.mp4", &noise(10)).await;
+    let mut rest = Vec::new();
+    while let Some(video) = claim().await {
+        rest.push(video);
+    }
+    assert_eq!(rest, [&hers[7..], &[late]].concat());
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn what_has_nothing_to_say_any_more_is_ended_and_does_nothing() {
     let later = shop.video().await;
     jobs::Entity::update_many()
         .col_expr(jobs::Column::State, Expr::value(JobState::Queued.as_str()))
-        .col_expr(jobs::Column::RunAfterMs, Expr::value(now_ms() + 3_600_000))
+        .col_expr(jobs::Column::RunAfterMs, Expr::value(now_ms() + 240_000))
         .col_expr(jobs::Column::Fence, Expr::value(1_000))
         .filter(jobs::Column::Id.eq(later.job.0))
         .exec(&shop.app.db)

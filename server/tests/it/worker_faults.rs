@@ -3,7 +3,10 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use domain::job::JobState;
+use domain::{
+    job::JobState,
+    video::{FailureCode, Stage},
+};
 use futures::StreamExt;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use server::{
@@ -23,6 +26,47 @@ fn queue() -> Arc<FakeQueue> {
 async fn make_due(shop: &Workshop, job: WakeUp) {
     let due = jobs::Entity::update_many().col_expr(jobs::Column::RunAfterMs, Expr::value(0));
     due.filter(jobs::Column::Id.eq(job.job.0)).exec(&shop.app.db).await.expect("made due");
+}
+
+#[tokio::test]
+async fn a_video_says_why_it_waits_while_the_engine_refuses_to_work_and_goes_on_by_itself() {
+    let shop = Workshop::open(Manners { at_once: true, ..ELSEWHERE }).await;
+    let job = shop.video().await;
+    let shown = async || shop.front.videos.get(shop.ada.user, job.video).await.expect("a video");
+    assert_eq!(shown().await.failure, None);
+    shop.engine.refuses.store(true, Ordering::Relaxed);
+    let worker = shop.hire(queue(), 2);
+    eventually("it says why", async || shown().await.failure.is_some()).await;
+    let video = shown().await;
+    assert_eq!((video.stage, video.failure), (Stage::Queued, Some(FailureCode::ProcessingRefused.into())));
+    let row = shop.row(job).await;
+    assert_eq!((row.state.as_str(), row.attempt), (JobState::Queued.as_str(), 0), "it has cost no try");
+    assert!(shop.front.videos.retry(shop.ada.user, job.video).await.is_err(), "there is nothing to try again");
+    worker.shut_down().await;
+
+    shop.engine.refuses.store(false, Ordering::Relaxed);
+    let worker = shop.hire(queue(), 2);
+    shop.until(job, JobState::Done).await;
+    let video = shown().await;
+    assert_eq!((video.stage, video.failure), (Stage::Ready, None));
+    worker.shut_down().await;
+}
+
+#[tokio::test]
+async fn where_another_worker_is_at_work_videos_wait_for_that_one_and_nothing_is_said() {
+    let shop = Workshop::open(ELSEWHERE).await;
+    let busy = shop.video().await;
+    let worker = shop.hire(queue(), 1);
+    shop.until_encoding(busy).await;
+    let waiting = shop.video().await;
+    let (_, refusing) = shop.apply(queue());
+    refusing.transcodes.note_refusal().await.expect("noted");
+    assert_eq!(shop.front.videos.get(shop.ada.user, waiting.video).await.expect("a video").failure, None);
+    worker.shut_down().await;
+    shop.let_lease_run_out(busy).await;
+    refusing.transcodes.note_refusal().await.expect("noted");
+    let said = shop.front.videos.get(shop.ada.user, waiting.video).await.expect("a video").failure;
+    assert_eq!(said, Some(FailureCode::ProcessingRefused.into()));
 }
 
 #[tokio::test]

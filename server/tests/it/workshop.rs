@@ -70,6 +70,11 @@ impl Workshop {
         Hired { shutdown, running }
     }
 
+    /// What a process that hears this queue consists of, before it is at work.
+    pub(crate) fn apply(&self, queue: Arc<dyn JobQueue>) -> (AppState, Worker) {
+        parts(&self.app, &self.engine, &self.store, queue, 1, watch::Sender::new(false).subscribe())
+    }
+
     /// A video that waits for a worker, and the message that should wake one.
     pub(crate) async fn video(&self) -> WakeUp {
         let body = futures::stream::iter([Ok(Bytes::from_static(b"a source"))]).boxed();

@@ -11,6 +11,10 @@ pub struct Model {
     pub id: Uuid,
     /// The video it works on.
     pub video_id: Uuid,
+    /// Whose video that is.
+    pub user_id: Option<Uuid>,
+    /// Its place among those that wait: lower ones first. Each account's have places of their own, so that accounts take turns.
+    pub turn: i64,
     /// A [`domain::job::JobState`].
     pub state: String,
     /// Tries begun.
@@ -19,7 +23,8 @@ pub struct Model {
     pub run_after_ms: i64,
     /// Who holds the lease.
     pub lease_owner: Option<String>,
-    /// When the lease ends without a heartbeat, in milliseconds of the Unix epoch.
+    /// Changes with each heartbeat: when the lease would end without another one, in milliseconds of the Unix epoch by its holder's clock. 0 is
+    /// a lease that nobody holds any more.
     pub lease_expires_at_ms: i64,
     /// Number of leases given so far. A write with an older number is refused.
     pub fence: i64,

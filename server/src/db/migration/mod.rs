@@ -8,6 +8,7 @@ mod m20261122_000003_indexes;
 mod m20261122_000004_grants;
 mod m20261122_000005_accounts;
 mod m20261122_000006_quota;
+mod m20261122_000007_fair_turns;
 
 /// Runs the migrations.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_grants::Migration),
             Box::new(m20261122_000005_accounts::Migration),
             Box::new(m20261122_000006_quota::Migration),
+            Box::new(m20261122_000007_fair_turns::Migration),
         ]
     }
 }

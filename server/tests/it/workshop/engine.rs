@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) spoil: AtomicBool,
     /// Whether it cannot be reached at this time.
     pub(crate) away: AtomicBool,
+    /// Whether it refuses to work.
+    pub(crate) refuses: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -70,6 +72,7 @@ impl Engine {
             answers: watch::Sender::new(true),
             spoil: AtomicBool::new(false),
             away: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
             seen: Mutex::default(),
         })
     }
@@ -130,6 +133,10 @@ impl FakeTranscoder {
 
 #[async_trait::async_trait]
 impl Transcoder for FakeTranscoder {
+    async fn refusal(&self) -> Option<String> {
+        self.engine.refuses.load(Ordering::Relaxed).then(|| "no sandbox works; videos wait".to_owned())
+    }
+
     async fn probe(&self, _source: &StorageKey) -> Result<SourceFacts, TranscodeError> {
         self.engine.seen().looks += 1;
         opened(&self.engine.looks).await;
