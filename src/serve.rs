@@ -6,8 +6,8 @@ use app::{App, shell};
 use axum::{
     Router,
     extract::{FromRef, MatchedPath, Request},
-    http::{HeaderValue, header, request::Parts},
-    middleware,
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -46,6 +46,9 @@ use crate::{
 
 /// After the signal: how long requests that are being answered may take.
 const DRAIN: Duration = Duration::from_secs(25);
+/// Longest name of a static file that is looked for, and longest path; ours are far shorter, and file systems take no more than 255 and 4,096.
+const LONGEST_NAME: usize = 200;
+const LONGEST_PATH: usize = 1_024;
 
 /// The state of the router: handlers' and Leptos's.
 #[derive(Debug, Clone)]
@@ -182,7 +185,17 @@ fn static_files(root: &Path) -> Router<ServeState> {
     for file in ["favicon.svg", "manifest.webmanifest", "robots.txt"] {
         router = router.route_service(&format!("/{file}"), ServeFile::new(root.join(file)));
     }
-    router
+    router.layer(middleware::from_fn(nameable))
+}
+
+/// A name that no file can have is one that is not there; the file system has other errors for it, which would be faults of ours.
+async fn nameable(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if path.len() <= LONGEST_PATH && path.split('/').all(|name| name.len() <= LONGEST_NAME && !name.contains("%00")) {
+        next.run(request).await
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
 }
 
 /// A request in the log: its route's pattern, never its path or query, which may hold a grant.
@@ -195,5 +208,7 @@ fn log_response(response: &Response, latency: Duration, _span: &tracing::Span) {
     tracing::debug!(status = response.status().as_u16(), latency_ms = latency.as_millis(), "answered");
 }
 
+#[cfg(test)]
+mod matrix;
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,13 @@ use tempfile::TempDir;
 
 /// Does not look like any other text of a log.
 const SIGNING_KEY: &str = "5ec4e75ec4e7a11ce0bea7beef00d15ea5edfacade0ddba11cab1efeedc0ffee";
+const PREVIOUS_KEY: &str = "01d5ec4e7c0ffee0ddba11facadebea7deadbea7ab1ede7ec7ab1e5eedface00";
 const DATABASE_PASSWORD: &str = "planted-database-word";
 const ORIGIN_SECRET: &str = "planted-origin-word";
 const USER_PASSWORD: &str = "planted user pass phrase";
 const WRONG_PASSWORD: &str = "planted wrong pass phrase";
 const AWS_SECRET: &str = "planted/aws/secret/access/key";
+const AWS_TOKEN: &str = "planted-aws-session-token";
 /// A key of the tests, which signs nothing anywhere.
 const PRIVATE_KEY: &str = include_str!("../server/tests/cloudfront/ec.pem");
 const CLIP: &[u8] = include_bytes!("../src/doctor/clip.mp4");
@@ -27,6 +29,12 @@ fn millrace(folder: &TempDir) -> Command {
     command.current_dir(folder).env("MILLRACE_DATA_DIR", folder.path().join("data")).env("MILLRACE_LOG", "trace");
     command.env("MILLRACE_SIGNING_KEY", SIGNING_KEY).env("MILLRACE_CLOUDFRONT_PRIVATE_KEY", PRIVATE_KEY);
     command.env("MILLRACE_CLOUDFRONT_ORIGIN_SECRET", ORIGIN_SECRET).env("MILLRACE_BIND", "127.0.0.1:9");
+    // Whether AWS is used or not, they are there on a machine that has them.
+    command
+        .env("MILLRACE_SIGNING_PREVIOUS_KEY", PREVIOUS_KEY)
+        .env("AWS_ACCESS_KEY_ID", "AKIAPLANTED")
+        .env("AWS_SECRET_ACCESS_KEY", AWS_SECRET);
+    command.env("AWS_SESSION_TOKEN", AWS_TOKEN);
     command
 }
 
@@ -37,7 +45,7 @@ fn private_key_lines() -> impl Iterator<Item = &'static str> {
 
 /// What was planted from the start; sessions and keys come to it.
 fn planted() -> Vec<String> {
-    let words = [SIGNING_KEY, DATABASE_PASSWORD, ORIGIN_SECRET, USER_PASSWORD, WRONG_PASSWORD, AWS_SECRET];
+    let words = [SIGNING_KEY, PREVIOUS_KEY, DATABASE_PASSWORD, ORIGIN_SECRET, USER_PASSWORD, WRONG_PASSWORD, AWS_SECRET, AWS_TOKEN];
     // As they are, and as a form encodes them.
     let encoded = |word: &str| [word.to_owned(), word.replace(' ', "+"), word.replace(' ', "%20").replace('/', "%2F")];
     words.iter().flat_map(|word| encoded(word)).chain(private_key_lines().map(str::to_owned)).collect()
@@ -156,7 +164,7 @@ fn a_whole_run_says_no_secret() {
     let session = cookie(&head).unwrap_or_else(|| panic!("no session: {head}"));
     secrets.push(session.split_once('=').expect("a value").1.to_owned());
     sign_in_badly(&mut server, &session, &api_key);
-    play(&mut server, &api_key);
+    let rights = play(&mut server, &api_key);
     for path in ["/", "/settings", "/healthz", "/api/openapi.json", "/api/docs", "/hls/x/index.m3u8", "/no/such/page"] {
         server.ask(&format!("GET {path}"), &[("cookie", &session)], b"");
     }
@@ -165,6 +173,8 @@ fn a_whole_run_says_no_secret() {
     assert!(log.len() > 5_000, "it logged nothing: {}", String::from_utf8_lossy(&log));
     assert_clean("the server's log", &log, &secrets);
     assert_clean("an answer", &server.answers, &secrets);
+    // What links carry is for whoever asks for them, and for no log.
+    assert_clean("the server's log", &log, &rights);
 }
 
 /// What is wrong is where programs like to say what they were given.
@@ -184,8 +194,9 @@ fn sign_in_badly(server: &mut Server, session: &str, api_key: &str) {
     server.ask("GET /hls/x/index.m3u8", &[("x-millrace-origin", ORIGIN_SECRET)], b"");
 }
 
-/// A video from upload to segment.
-fn play(server: &mut Server, api_key: &str) {
+/// A video from upload to segment. Gives the rights that its links carry.
+fn play(server: &mut Server, api_key: &str) -> Vec<String> {
+    let mut rights = Vec::new();
     let bearer = format!("Bearer {api_key}");
     let form = [b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"clip.mp4\"\r\n\r\n", CLIP, b"\r\n--b--\r\n"].concat();
     let headers = [("authorization", bearer.as_str()), ("content-type", "multipart/form-data; boundary=b")];
@@ -204,13 +215,25 @@ fn play(server: &mut Server, api_key: &str) {
     }
     let (_, stream) = server.ask(&format!("GET /api/stream?videoId={video}"), &headers[..1], b"");
     let stream = String::from_utf8_lossy(&stream).into_owned();
-    let Some(path) = between(&stream, "\"url\":\"", "\"").and_then(|url| url.find("/hls/").map(|at| url[at..].to_owned())) else { return };
+    let Some(path) = between(&stream, "\"url\":\"", "\"").and_then(|url| url.find("/hls/").map(|at| url[at..].to_owned())) else {
+        return rights;
+    };
+    rights.push(between(&path, "/hls/", "/").expect("a grant").to_owned());
     let (_, playlist) = server.ask(&format!("GET {path}"), &[], b"");
     let playlist = String::from_utf8_lossy(&playlist).into_owned();
     for name in playlist.lines().filter(|line| line.ends_with(".m3u8")) {
         let path = format!("{}/{name}", path.rsplit_once('/').map_or("", |(folder, _)| folder));
-        server.ask(&format!("GET {path}"), &[], b"");
+        let (_, media) = server.ask(&format!("GET {path}"), &[], b"");
+        let media = String::from_utf8_lossy(&media).into_owned();
+        // A segment, as it is signed and as it is not.
+        let Some(segment) = media.lines().find(|line| !line.starts_with('#') && line.contains('?')) else { continue };
+        let segment = segment.find("/media/").map_or(segment, |at| &segment[at..]);
+        let signature = segment.rsplit_once("&s=").expect("a signature").1.to_owned();
+        server.ask(&format!("GET {segment}"), &[("range", "bytes=0-9")], b"");
+        server.ask(&format!("GET {segment}x"), &[], b"");
+        rights.push(signature);
     }
+    rights
 }
 
 #[test]
@@ -228,8 +251,6 @@ fn what_cannot_be_used_is_not_repeated() {
         ("MILLRACE_CLOUDFRONT_URL", "http://127.0.0.1:9"),
         ("MILLRACE_CLOUDFRONT_DISTRIBUTION_ID", "E1"),
         ("MILLRACE_CLOUDFRONT_KEY_ID", "K1"),
-        ("AWS_ACCESS_KEY_ID", "AKIAPLANTED"),
-        ("AWS_SECRET_ACCESS_KEY", AWS_SECRET),
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_MAX_ATTEMPTS", "1"),
     ];
@@ -243,6 +264,10 @@ fn what_cannot_be_used_is_not_repeated() {
         (&["migrate"], vec![("MILLRACE_DATABASE_URL", "postgres://millrace:planted-database-word@[x/x")]),
         // One digit too many: the message must not help itself to the value.
         (&["migrate"], vec![("MILLRACE_SIGNING_KEY", concat!("5ec4e75ec4e7a11ce0bea7beef00d15ea5edfacade0ddba11cab1efeedc0ffee", "0"))]),
+        (
+            &["migrate"],
+            vec![("MILLRACE_SIGNING_PREVIOUS_KEY", concat!("01d5ec4e7c0ffee0ddba11facadebea7deadbea7ab1ede7ec7ab1e5eedface00", "0"))],
+        ),
         (&["doctor"], aws),
     ] {
         let output = millrace(&folder).args(arguments).envs(variables.iter().copied()).output().expect("it runs");

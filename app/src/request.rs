@@ -19,7 +19,7 @@ use server::{
         session::{self, Opened, Session},
         viewer::{Credential, MaybeViewer},
     },
-    services::audit_log::Actor,
+    services::{accounts::Admitted, audit_log::Actor},
 };
 
 use crate::server_fns::AppError;
@@ -73,15 +73,15 @@ pub(crate) async fn session_id() -> Result<String, AppError> {
 }
 
 /// Signs the browser in, under a new session id.
-pub(crate) async fn start_session(state: &AppState, user: UserId) -> Result<(), AppError> {
+pub(crate) async fn start_session(state: &AppState, admitted: &Admitted) -> Result<(), AppError> {
     let user_agent = use_context::<Parts>().and_then(|parts| parts.headers.get(header::USER_AGENT)?.to_str().ok().map(str::to_owned));
     let opened = Opened::now(&user_agent.unwrap_or_default(), client_address(state).await?);
-    session::sign_in(&session().await?, user, opened).await.map_err(refuse)
+    session::sign_in(&session().await?, admitted.account.id, admitted.session_epoch, opened).await.map_err(refuse)
 }
 
-/// Gives the browser's session a new id.
-pub(crate) async fn renew_session() -> Result<(), AppError> {
-    session::renew(&session().await?).await.map_err(refuse)
+/// Gives the browser's session a new id, in a new epoch.
+pub(crate) async fn renew_session(epoch: i64) -> Result<(), AppError> {
+    session::renew(&session().await?, epoch).await.map_err(refuse)
 }
 
 /// Signs the browser out.

@@ -67,7 +67,7 @@ pub fn App() -> impl IntoView {
     Live::provide(session.signed_in());
     shortcuts::listen(chooser);
     view! {
-        <Title formatter=|title: String| if title.is_empty() { "Millrace".to_owned() } else { format!("{title} · Millrace") }/>
+        <Title formatter=document_title/>
         <Router>
             <a class="skip-link" href="#content">"Skip to the content"</a>
             <Header/>
@@ -86,5 +86,24 @@ pub fn App() -> impl IntoView {
             <DropOverlay/>
             <Announcements/>
         </Router>
+    }
+}
+
+/// What stands in the window's title. On the server leptos_meta writes it into the page as it is, where a video's title would be markup; a
+/// browser is given the text itself.
+fn document_title(title: String) -> String {
+    let title = if title.is_empty() { "Millrace".to_owned() } else { format!("{title} · Millrace") };
+    if cfg!(target_family = "wasm") { title } else { title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::document_title;
+
+    #[test]
+    fn a_title_is_text_in_the_page() {
+        assert_eq!(document_title(String::new()), "Millrace");
+        let hostile = document_title("</title><script>alert(1)</script>&lt;".to_owned());
+        assert_eq!(hostile, "&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;lt; · Millrace");
     }
 }

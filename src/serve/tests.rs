@@ -154,3 +154,21 @@ async fn creating_accounts_has_a_limit_of_its_own() {
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{}", String::from_utf8_lossy(&body));
     assert!(String::from_utf8_lossy(&body).contains("rate_limited"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_no_file_can_have_is_one_that_is_not_there() {
+    let (folder, router) = product().await;
+    std::fs::create_dir(folder.path().join("pkg")).expect("a folder");
+    std::fs::write(folder.path().join("pkg/a.js"), "1").expect("a file");
+    let (long, deep) = (format!("/pkg/{}", "a".repeat(300)), format!("/pkg/{}", "a/".repeat(3_000)));
+    let names =
+        ["/pkg/none.js", "/pkg/a.js/b", "/pkg/..%00/etc/passwd", "/pkg/a.js%00", "/pkg/..%2f..%2fmillrace.db", "/pkg/%ff", "/vendor/%00"];
+    for method in [Method::GET, Method::HEAD] {
+        assert_eq!(ask(&router, &method, "/pkg/a.js", &[]).await.status, StatusCode::OK);
+        for path in names.into_iter().chain([long.as_str(), deep.as_str()]) {
+            let answer = ask(&router, &method, path, &[]).await;
+            assert!(answer.status.is_client_error(), "{method} {path:.60}: {}", answer.status);
+            assert!(answer.policy().starts_with("default-src 'none'"), "{path:.60}");
+        }
+    }
+}

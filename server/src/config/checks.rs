@@ -53,6 +53,7 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
         ("http.header_seconds", 1, 3_600),
         ("http.body_seconds", 1, 3_600),
         ("http.upload_idle_seconds", 1, 3_600),
+        ("http.answer_idle_seconds", 1, 86_400),
         ("http.requests_per_minute_address", 0, 10_000_000),
         ("http.requests_per_minute_account", 0, 10_000_000),
         ("database.max_connections", 2, 1_000),

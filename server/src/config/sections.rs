@@ -159,6 +159,8 @@ pub struct HttpSettings {
     pub body_seconds: u64,
     /// Seconds in which a part of an upload must go on.
     pub upload_idle_seconds: u64,
+    /// Seconds in which an answer must go on being taken.
+    pub answer_idle_seconds: u64,
     /// Requests a minute of one address that nobody is signed in on; 0 for no limit.
     pub requests_per_minute_address: u32,
     /// Requests a minute of one account; 0 for no limit.

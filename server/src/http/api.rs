@@ -1,17 +1,26 @@
 //! The three endpoints that are promised to stay: upload, status, stream.
 
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
 use axum::{
     Json,
+    body::Body,
     extract::{FromRequest, Multipart, Request, State, multipart::Field},
     http::StatusCode,
 };
 use domain::{
-    error::Problem,
+    error::{Code, Problem},
     ids::{UserId, VideoId},
     upload::clean_title,
     video::{Failure, Stage, Status, Video},
 };
-use futures::{SinkExt, StreamExt, channel::mpsc};
+use futures::{SinkExt, StreamExt, TryStreamExt, channel::mpsc};
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -25,6 +34,8 @@ use crate::{error::Error, services::uploads::single::Received};
 
 /// Longest title field read, in bytes.
 const TITLE_LIMIT: usize = 4096;
+/// What a form may hold beside its file. The parser keeps in memory what it looks for a boundary or the end of a field's headers in.
+const BESIDE_LIMIT: u64 = 2 * 1024 * 1024;
 
 /// The query of status and stream.
 #[derive(Debug, Deserialize)]
@@ -116,9 +127,11 @@ pub async fn stream(
 
 /// `POST /api/upload`: `multipart/form-data` with `file` and, before or after it, `title`.
 pub async fn upload(State(state): State<AppState>, Uploading(viewer): Uploading, request: Request) -> Result<(StatusCode, Json<Accepted>)> {
+    let beside = Beside::default();
+    let request = request.map(|body| beside.watch(body));
     let form = Multipart::from_request(request, &()).await.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
     let mut received = None;
-    match read_form(&state, viewer.user, form, &mut received).await {
+    match read_form(&state, viewer.user, form, &beside, &mut received).await {
         Ok(form) => {
             let adopted = state.uploads.adopt(viewer.user, &form.file, &form.file_name, form.title.as_deref()).await;
             if adopted.is_err() {
@@ -131,8 +144,38 @@ pub async fn upload(State(state): State<AppState>, Uploading(viewer): Uploading,
             if let Some(file) = received {
                 state.uploads.discard(&file).await?;
             }
-            Err(refusal)
+            Err(if beside.is_too_much() {
+                Problem::new(Code::TooLarge, "The form holds more than 2 MB beside its file.").into()
+            } else {
+                refusal
+            })
         }
+    }
+}
+
+/// Bytes of a form that are not its file's, or not handed on as such yet.
+#[derive(Debug, Clone, Default)]
+struct Beside(Arc<AtomicU64>);
+
+impl Beside {
+    /// The body, which ends in an error where there are too many of them. The parser takes all pieces that there are at once; hyper has no
+    /// second one before the first was asked for, so that a file that comes fast is not counted here.
+    fn watch(&self, body: Body) -> Body {
+        let beside = self.clone();
+        Body::from_stream(body.into_data_stream().map_err(io::Error::other).map(move |piece| {
+            let piece = piece?;
+            beside.0.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            if beside.is_too_much() { Err(io::Error::other("too much beside the file")) } else { Ok(piece) }
+        }))
+    }
+
+    /// These were the file's.
+    fn handed_on(&self, bytes: usize) {
+        self.0.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > BESIDE_LIMIT
     }
 }
 
@@ -142,14 +185,14 @@ struct Form {
     title: Option<String>,
 }
 
-async fn read_form(state: &AppState, user: UserId, mut form: Multipart, received: &mut Option<Received>) -> Result<Form> {
+async fn read_form(state: &AppState, user: UserId, mut form: Multipart, beside: &Beside, received: &mut Option<Received>) -> Result<Form> {
     let (mut file_name, mut title) = (String::new(), None);
     let broken = |error: axum::extract::multipart::MultipartError| Refusal(Problem::invalid(error.body_text()));
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name() {
             Some("file") if received.is_none() => {
                 file_name = field.file_name().unwrap_or("upload").chars().take(255).collect();
-                *received = Some(receive(state, user, field).await?);
+                *received = Some(receive(state, user, field, beside).await?);
             }
             Some("file") => return Err(Problem::invalid("Send one file a request.").into()),
             Some("title") => title = clean_title(&read_title(field).await?),
@@ -175,14 +218,17 @@ async fn read_title(mut field: Field<'_>) -> Result<String> {
 }
 
 /// Hands the field to the store as it arrives. The channel holds two pieces, so a slow disk slows the sender and fills no memory.
-async fn receive(state: &AppState, user: UserId, mut field: Field<'_>) -> Result<Received> {
-    let (mut sender, receiver) = mpsc::channel::<std::io::Result<bytes::Bytes>>(1);
+async fn receive(state: &AppState, user: UserId, mut field: Field<'_>, beside: &Beside) -> Result<Received> {
+    let (mut sender, receiver) = mpsc::channel::<io::Result<bytes::Bytes>>(1);
     let pump = async move {
         loop {
             let piece = match field.chunk().await {
-                Ok(Some(piece)) => Ok(piece),
+                Ok(Some(piece)) => {
+                    beside.handed_on(piece.len());
+                    Ok(piece)
+                }
                 Ok(None) => return,
-                Err(error) => Err(std::io::Error::other(error.body_text())),
+                Err(error) => Err(io::Error::other(error.body_text())),
             };
             let failed = piece.is_err();
             // The store has stopped reading when sending fails; it says why.

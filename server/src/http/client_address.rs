@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, FromRef, FromRequestParts},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 
 use super::AppState;
@@ -60,7 +60,9 @@ fn resolve(socket: IpAddr, headers: &HeaderMap, settings: &HttpSettings) -> IpAd
 
 /// What the header says, from the client's end to ours; several lines of it are one list.
 fn entries(headers: &HeaderMap, header: ForwardingHeader) -> Vec<Option<IpAddr>> {
-    let lines = |name: header::HeaderName| headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect::<Vec<_>>().join(",");
+    // Bytes that are no text spoil the entry they stand in, never what our proxies append to it.
+    let text = |line: &HeaderValue| String::from_utf8_lossy(line.as_bytes()).into_owned();
+    let lines = |name: header::HeaderName| headers.get_all(name).iter().map(text).collect::<Vec<_>>().join(",");
     match header {
         ForwardingHeader::XForwardedFor => {
             lines(header::HeaderName::from_static("x-forwarded-for")).split(',').map(|entry| address(entry.trim())).collect()
@@ -94,7 +96,7 @@ mod tests {
         let settings = Settings::from_layers(None, &variables).expect("settings");
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(*name, value.parse().expect("a header"));
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).expect("a header"));
         }
         resolve(socket.parse().expect("an address"), &headers, &settings.http).to_string()
     }
@@ -116,6 +118,9 @@ mod tests {
         assert_eq!(x(&[("x-forwarded-for", "10.1.1.1, 10.2.2.2")]), "10.1.1.1");
         assert_eq!(x(&[("x-forwarded-for", "203.0.113.9, unknown, 10.2.2.2")]), "10.2.2.2");
         assert_eq!(x(&[("x-forwarded-for", "::ffff:203.0.113.9")]), "203.0.113.9");
+        assert_eq!(x(&[("x-forwarded-for", "[2001:db8::7]:4711")]), "2001:db8::7");
+        assert_eq!(x(&[("x-forwarded-for", "\u{e4}\u{f6}, 203.0.113.9")]), "203.0.113.9", "what the client wrote hides nothing");
+        assert_eq!(x(&[("x-forwarded-for", "203.0.113.9, ")]), "10.0.0.1");
         assert_eq!(x(&[("forwarded", "for=203.0.113.9")]), "10.0.0.1", "the other header is nobody's");
         assert_eq!(x(&[]), "10.0.0.1");
     }
@@ -126,5 +131,6 @@ mod tests {
         assert_eq!(f("for=1.2.3.4, For=\"[2001:db8::7]:4711\";proto=https, for=10.4.4.4;by=10.0.0.1"), "2001:db8::7");
         assert_eq!(f("for=_hidden"), "10.0.0.1");
         assert_eq!(f("proto=https"), "10.0.0.1");
+        assert_eq!(f("for=\"1.2.3.4, for=203.0.113.9"), "203.0.113.9", "a quote that the client left open hides nothing");
     }
 }

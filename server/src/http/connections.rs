@@ -1,5 +1,5 @@
 //! Accepts connections and serves HTTP/1.1 on them. Our own loop, since axum's has no limits: neither a time for a request's headers, nor their
-//! size, nor a number of connections. HTTP/2 and TLS are a proxy's business.
+//! size, nor a number of connections, nor a time for taking an answer. HTTP/2 and TLS are a proxy's business.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,12 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use super::rate_limits::network;
 use crate::config::HttpSettings;
+
+mod taken_stream;
+
+use self::taken_stream::TakenStream;
 
 /// Most bytes of a request's line and headers. A session's cookie and a proxy's headers take a tenth of it.
 const HEADER_BYTES: usize = 32 * 1024;
@@ -47,6 +52,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: &HttpSetting
         .header_read_timeout(Duration::from_secs(settings.header_seconds))
         .max_headers(HEADERS)
         .max_header_size(HEADER_BYTES);
+    let patience = Duration::from_secs(settings.answer_idle_seconds);
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
@@ -56,7 +62,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: &HttpSetting
         };
         let Some((stream, address, place)) = accepted else { continue };
         let exempt = settings.trusted_proxies.contains(address.ip());
-        let Some(seat) = crowd.enter(address.ip().to_canonical(), exempt) else {
+        let Some(seat) = crowd.enter(network(address.ip()), exempt) else {
             tracing::debug!("refused a connection: its address has too many");
             continue;
         };
@@ -67,7 +73,8 @@ pub async fn serve(listener: TcpListener, router: Router, settings: &HttpSetting
             request.extensions_mut().insert(ConnectInfo(address));
             request
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
+        let stream = TokioIo::new(TakenStream::new(stream, patience));
+        let connection = graceful.watch(http.serve_connection(stream, TowerToHyperService::new(service)));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
@@ -109,7 +116,7 @@ fn capacity(wanted: usize) -> usize {
     capacity
 }
 
-/// Connections by address.
+/// Connections by address, or by network where addresses are many (IPv6).
 #[derive(Debug)]
 struct Crowd {
     most: usize,

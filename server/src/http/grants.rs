@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     AppState,
     body::{Ids, JsonBody},
+    client_address::ClientAddress,
     problem::Result,
     viewer::Viewer,
 };
-use crate::services::grants::NewGrant;
+use crate::services::{audit_log::Actor, grants::NewGrant};
 
 /// What is asked for.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -40,12 +41,14 @@ pub struct GrantList {
 pub async fn create(
     State(state): State<AppState>,
     viewer: Viewer,
+    ClientAddress(address): ClientAddress,
     Ids(video): Ids<VideoId>,
     JsonBody(asked): JsonBody<CreateGrant>,
 ) -> Result<(StatusCode, Json<NamedGrant>)> {
     let embed_hosts = asked.embed_hosts.join(" ");
     let new = NewGrant { name: &asked.name, seconds: asked.expires_in_seconds, embed_hosts: &embed_hosts };
-    Ok((StatusCode::CREATED, Json(state.grants.create(viewer.user, video, new).await?)))
+    let actor = Actor { user: viewer.user, address: Some(address) };
+    Ok((StatusCode::CREATED, Json(state.grants.create(actor, video, new).await?)))
 }
 
 /// `GET /api/v1/videos/{video}/grants`.
@@ -54,7 +57,12 @@ pub async fn list(State(state): State<AppState>, viewer: Viewer, Ids(video): Ids
 }
 
 /// `DELETE /api/v1/videos/{video}/grants/{grant}`.
-pub async fn revoke(State(state): State<AppState>, viewer: Viewer, Ids((video, grant)): Ids<(VideoId, GrantId)>) -> Result<StatusCode> {
-    state.grants.revoke(viewer.user, video, grant).await?;
+pub async fn revoke(
+    State(state): State<AppState>,
+    viewer: Viewer,
+    ClientAddress(address): ClientAddress,
+    Ids((video, grant)): Ids<(VideoId, GrantId)>,
+) -> Result<StatusCode> {
+    state.grants.revoke(Actor { user: viewer.user, address: Some(address) }, video, grant).await?;
     Ok(StatusCode::NO_CONTENT)
 }

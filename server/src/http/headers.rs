@@ -153,7 +153,9 @@ fn everywhere(set: &mut HeaderMap, page: Option<&Page>) {
     // What any page may read by script, it may show as well.
     let anybody = framed || set.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     set.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    set.insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+    // The address of a player's page may have a grant in it, which is not for anybody's logs.
+    let referrer = if matches!(page, Some(Page::Player { .. })) { "strict-origin" } else { "strict-origin-when-cross-origin" };
+    set.insert(header::REFERRER_POLICY, HeaderValue::from_static(referrer));
     set.insert(HeaderName::from_static("permissions-policy"), HeaderValue::from_static(PERMISSIONS));
     set.insert(RESOURCE, HeaderValue::from_static(if anybody { "cross-origin" } else { "same-origin" }));
     if !framed {

@@ -33,6 +33,7 @@ pub mod oembed;
 pub mod openapi;
 pub mod playback;
 pub mod problem;
+mod progress;
 pub mod rate_limits;
 pub mod refused;
 pub mod session;

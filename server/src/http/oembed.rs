@@ -8,7 +8,7 @@ use axum::{
 use domain::{error::Problem, grant::Lifetime, ids::PlaybackId, video::Playback};
 use serde::{Deserialize, Serialize};
 
-use super::{AppState, body::QueryString, problem::Result};
+use super::{AppState, body::QueryString, problem::Result, rate_limits::Counted};
 use crate::services::playback::Visitor;
 
 /// Width where the consumer names no limit, in pixels.
@@ -48,7 +48,7 @@ pub(super) struct Answer {
 }
 
 /// `GET /oembed?url=…`.
-pub async fn oembed(State(state): State<AppState>, QueryString(question): QueryString<Question>) -> Result<Response> {
+pub async fn oembed(_: Counted, State(state): State<AppState>, QueryString(question): QueryString<Question>) -> Result<Response> {
     if question.format.as_deref().is_some_and(|format| format != "json") {
         // The specification has 501 for it, which is a fault of the server's; whoever asked can ask better.
         return Err(Problem::invalid("There is no other format than `json` here.").into());

@@ -11,7 +11,8 @@ use std::{
 };
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request, State},
+    extract::{FromRef, FromRequestParts, MatchedPath, Request, State},
+    http::request::Parts,
     middleware::Next,
     response::Response,
 };
@@ -21,7 +22,7 @@ use domain::{
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
-use super::{AppState, PART_ROUTE, client_address::ClientAddress, refused::Asker, viewer::MaybeViewer};
+use super::{AppState, PART_ROUTE, client_address::ClientAddress, problem::Refusal, refused::Asker, viewer::MaybeViewer};
 use crate::config::HttpSettings;
 
 /// Tries to create an account or to change a password, of one address: 10, then one every 30 s. Signing in has counters of its own.
@@ -99,7 +100,7 @@ fn check<K: Clone + Eq + std::hash::Hash>(limiter: &DefaultKeyedRateLimiter<K>, 
 }
 
 /// What one customer of a provider has: one IPv4 address, or an IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address => address,
@@ -128,6 +129,24 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
         parts.extensions.insert(known);
     }
     next.run(Request::from_parts(parts, body)).await
+}
+
+/// A request that counts for its address, of a route that reads no cookie and yet asks the database. The others are behind [`limit`].
+#[derive(Debug, Clone, Copy)]
+pub struct Counted;
+
+impl<S> FromRequestParts<S> for Counted
+where
+    S: Send + Sync,
+    AppState: FromRef<S>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let state = AppState::from_ref(state);
+        state.rate_limits.request(None, ClientAddress::of(parts, &state.settings.http).0)?;
+        Ok(Self)
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::{clock::now_ms, config::Settings, db::entity::sessions, error::Result
 
 const USER: &str = "user";
 const OPENED: &str = "opened";
+const EPOCH: &str = "epoch";
 /// The last request is noted to the minute, so that not every request writes.
 const LAST_SEEN_STEP_MS: i64 = 60_000;
 
@@ -73,23 +74,26 @@ pub fn handle(session: &Session) -> String {
     session.id().map(|id| sessions::hash_id(&id.to_string())).unwrap_or_default()
 }
 
-/// Signs somebody in, under a new session id, so that an id planted before is worth nothing.
+/// Signs somebody in, under a new session id, so that an id planted before is worth nothing. `epoch` is the one that was read with the
+/// password: where all sessions have been ended since, this one never stands.
 ///
 /// # Errors
 /// The session store fails.
-pub async fn sign_in(session: &Session, user: UserId, opened: Opened) -> Result<()> {
+pub async fn sign_in(session: &Session, user: UserId, epoch: i64, opened: Opened) -> Result<()> {
     session.cycle_id().await?;
     session.insert(OPENED, opened).await?;
+    session.insert(EPOCH, epoch).await?;
     session.insert(USER, user).await?;
     Ok(())
 }
 
-/// Goes on under a new session id: the old one, if anybody else has it, is worth nothing from now on.
+/// Goes on under a new session id, in a new epoch: the old one, if anybody else has it, is worth nothing from now on.
 ///
 /// # Errors
 /// The session store fails.
-pub async fn renew(session: &Session) -> Result<()> {
-    Ok(session.cycle_id().await?)
+pub async fn renew(session: &Session, epoch: i64) -> Result<()> {
+    session.cycle_id().await?;
+    Ok(session.insert(EPOCH, epoch).await?)
 }
 
 /// Ends the session.
@@ -106,6 +110,7 @@ fn failed(error: impl std::fmt::Display) -> session_store::Error {
 
 fn row(record: &Record) -> session_store::Result<sessions::ActiveModel> {
     let user: Option<UserId> = record.data.get(USER).and_then(|value| serde_json::from_value(value.clone()).ok());
+    let epoch = record.data.get(EPOCH).and_then(serde_json::Value::as_i64).unwrap_or_default();
     let opened: Opened = record.data.get(OPENED).and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
     Ok(sessions::ActiveModel {
         id_hash: Set(sessions::hash_id(&record.id.to_string())),
@@ -116,6 +121,7 @@ fn row(record: &Record) -> session_store::Result<sessions::ActiveModel> {
         address: Set(opened.address),
         since_ms: Set(opened.at_ms),
         last_seen_ms: Set(now_ms()),
+        epoch: Set(epoch),
     })
 }
 
@@ -131,7 +137,7 @@ impl SessionStore for DbSessions {
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
         let update = OnConflict::column(sessions::Column::IdHash)
-            .update_columns([sessions::Column::UserId, sessions::Column::Data, sessions::Column::ExpiresAtMs])
+            .update_columns([sessions::Column::UserId, sessions::Column::Data, sessions::Column::ExpiresAtMs, sessions::Column::Epoch])
             .to_owned();
         sessions::Entity::insert(row(record)?).on_conflict(update).exec_without_returning(&self.db).await.map_err(failed)?;
         Ok(())

@@ -84,7 +84,7 @@ where
         }
         // Other schemes are a proxy's business.
         let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if let Some(secret) = authorization.and_then(|value| value.strip_prefix("Bearer ")) {
+        if let Some(secret) = authorization.and_then(bearer) {
             let holder = AppState::from_ref(state).api_keys.recognise(secret.trim()).await?.ok_or_else(Problem::unauthenticated)?;
             return Ok(Self(Some(Viewer { user: holder.user, credential: Credential::Key(holder.key, holder.scope) })));
         }
@@ -92,6 +92,12 @@ where
         let user = session::user(session).await?;
         Ok(Self(user.map(|user| Viewer { user, credential: Credential::Session(session::handle(session)) })))
     }
+}
+
+/// The secret in a header of the scheme `Bearer`, whose name is the same in any case.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(secret)
 }
 
 async fn known<S>(parts: &mut Parts, state: &S, needed: Scope) -> Result<Viewer, Refusal>

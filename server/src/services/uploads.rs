@@ -292,7 +292,7 @@ impl Uploads {
             return Ok(video);
         }
         advance(&transaction, video, Stage::Queued, &[(videos::Column::S3InputUrl, Expr::value(self.store.url(&key)))]).await?;
-        let job = jobs::enqueue(&transaction, video).await?;
+        let job = jobs::enqueue(&transaction, user, video).await?;
         transaction.commit().await?;
         self.wake(user, WakeUp { job, video }).await;
         Ok(video)

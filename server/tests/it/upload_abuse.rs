@@ -1,12 +1,17 @@
 //! Uploads by somebody who means harm: more than was declared, more than the account may store, too many at once, and names that try to be
 //! something else.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use axum::{
     body::{Body, Bytes},
     http::{Method, Request, StatusCode, header},
 };
 use domain::upload::PART_SIZE;
-use futures::{StreamExt, future::join_all, stream};
+use futures::{SinkExt, StreamExt, channel::mpsc, future::join_all, stream};
 
 use crate::app::{Answer, App, Somebody, files_below, noise};
 
@@ -52,6 +57,50 @@ async fn a_body_longer_than_declared_is_cut_and_leaves_nothing() {
     for size in [u64::MAX, u64::MAX / 2, 1 << 62] {
         assert_eq!(begin(&app, &ada, size).await.code(), "too_large", "{size}");
     }
+}
+
+/// What the parser of forms looks for, it keeps in memory until it finds it.
+#[tokio::test]
+async fn a_form_that_never_comes_to_its_file_is_cut() {
+    let app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let file = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp4\"\r\n\r\n";
+    for (what, start) in [
+        ("no boundary", String::new()),
+        ("headers without an end", "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"".to_owned()),
+        ("a field that nobody knows", "--b\r\nContent-Disposition: form-data; name=\"more\"\r\n\r\n".to_owned()),
+        ("a field behind the file", format!("{file}tiny\r\n--b\r\nContent-Disposition: form-data; name=\"more\"\r\n\r\n")),
+    ] {
+        let read = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&read);
+        let endless = stream::iter(0..16_000).map(move |_| {
+            counted.fetch_add(65_536, Ordering::Relaxed);
+            Bytes::from_static(&[b'x'; 65_536])
+        });
+        let body = stream::iter([Bytes::from(start)]).chain(endless).map(Ok::<_, std::io::Error>);
+        let request = Request::post("/api/upload")
+            .header(header::AUTHORIZATION, format!("Bearer {}", ada.key))
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
+            .body(Body::from_stream(body))
+            .expect("a request");
+        let answer = app.send(request).await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "too_large"), "{what}: {}", answer.text());
+        assert!(read.load(Ordering::Relaxed) < 4_000_000, "{what}: {} bytes were read", read.load(Ordering::Relaxed));
+        assert_eq!(stored(&app), 0, "{what}: something was kept");
+    }
+    // The file itself counts for nothing there. Its pieces come as they do from a socket: none before the one before was taken.
+    let (mut wire, pieces) = mpsc::channel::<std::io::Result<Bytes>>(0);
+    let start = Bytes::from(file);
+    let sending = tokio::spawn(async move {
+        let file = std::iter::repeat_n(Bytes::from_static(&[b'x'; 65_536]), 100);
+        for piece in [start].into_iter().chain(file).chain([Bytes::from_static(b"\r\n--b--\r\n")]) {
+            wire.send(Ok(piece)).await.expect("somebody reads");
+        }
+    });
+    let (parts, _) = form(&ada, "a.mp4", 0, 0).into_parts();
+    let answer = app.send(Request::from_parts(parts, Body::from_stream(pieces))).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    sending.await.expect("all of it was taken");
 }
 
 #[tokio::test]

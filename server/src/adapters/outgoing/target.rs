@@ -149,6 +149,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let special = match address.octets() {
         [0 | 10 | 127 | 224.., ..] => true,
         [100, second, ..] => (64..128).contains(&second),
+        // Where Azure's machines find their host, though the address looks public.
+        [168, 63, 129, 16] => true,
         [169, 254, ..] | [192, 168, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] => true,
         [172, second, ..] => (16..32).contains(&second),
         [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => true,
@@ -248,6 +250,7 @@ mod tests {
             "100.127.255.255",
             "127.0.0.1",
             "127.255.255.254",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",

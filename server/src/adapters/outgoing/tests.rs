@@ -125,8 +125,7 @@ async fn answers_are_cut_by_size_and_by_time() {
     assert!(matches!(client.get(&format!("http://a.example:{port}/")).await, Err(OutgoingError::TooLong)));
     for drip in [&b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nab..."[..], b"HTTP/1.1 200 OK\r\nx: ..."] {
         let (port, _heard) = server(OPEN, move |_| drip.to_vec()).await;
-        let began = std::time::Instant::now();
+        // The server would hold on for longer, and then hang up, which is another error.
         assert!(matches!(client.get(&format!("http://a.example:{port}/")).await, Err(OutgoingError::TooSlow)));
-        assert!(began.elapsed() < Duration::from_secs(4));
     }
 }

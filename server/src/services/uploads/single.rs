@@ -91,7 +91,7 @@ impl Uploads {
         insert_video(&transaction, user, video, &title, file_name, received.size, Stage::Queued, Some(url)).await?;
         insert_upload(&transaction, user, video, received.upload, "", PartPlan::for_size(received.size), true).await?;
         Removal::keep_source(&transaction, received.upload).await?;
-        let job = jobs::enqueue(&transaction, video).await?;
+        let job = jobs::enqueue(&transaction, user, video).await?;
         transaction.commit().await?;
         self.wake(user, WakeUp { job, video }).await;
         Ok(video)
