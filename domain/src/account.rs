@@ -71,9 +71,9 @@ impl Scope {
     /// What it allows, in words.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Read => "Read: ask for states and stream addresses",
-            Self::Upload => "Upload: read, and upload videos",
-            Self::Manage => "Manage: everything, also share and delete",
+            Self::Read => "Read: states and stream addresses",
+            Self::Upload => "Upload: also upload videos",
+            Self::Manage => "Manage: also change, share, delete",
         }
     }
 

@@ -18,6 +18,10 @@ test("an invited person comes in once, is disabled, and is deleted", async ({ si
   await bob.getByLabel("Password", { exact: true }).fill("bob has a password");
   await bob.getByRole("button", { name: /create/i }).click();
   await expect(bob).toHaveURL(`${server.origin}/`);
+  for (const path of ["/people", "/activity"]) {
+    expect((await bob.goto(path))?.status(), path).toBe(403);
+    await expect(bob.getByRole("heading", { name: "This page is not for you" })).toBeVisible();
+  }
 
   const late = await (await browser.newContext({ baseURL: server.origin })).newPage();
   await late.goto(link);

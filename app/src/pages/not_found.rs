@@ -58,6 +58,10 @@ pub fn LoadError(
         let path = if here == "/" { "/sign-in".to_owned() } else { format!("/sign-in?next={}", Url::escape(&here)) };
         return Either::Left(view! { <Redirect path=path/> });
     }
-    let heading = if error.problem.code == Code::NotFound { "There is nothing here" } else { "This page could not be loaded" };
+    let heading = match error.problem.code {
+        Code::NotFound => "There is nothing here",
+        Code::Forbidden => "This page is not for you",
+        _ => "This page could not be loaded",
+    };
     Either::Right(view! { <Nothing heading text=error.problem.detail/> })
 }

@@ -91,7 +91,7 @@ fn List(page: Page, me: Option<UserId>, deeds: Deeds) -> impl IntoView {
         <section class="panel" id="people">
             <h2>"Accounts"</h2>
             <p class="small muted">
-                "Who is disabled cannot sign in, and their sessions and keys stop at once. What they have shared plays on; delete the account to take it away."
+                "Who is disabled cannot sign in, their sessions and keys stop at once, and none of their videos plays. Enabling brings everything back but the sessions; deleting is for good."
             </p>
             <FormError id="people-error" error=deeds.error()/>
             <ul class="keys">
@@ -111,13 +111,14 @@ fn Row(person: Person, own: bool, deeds: Deeds) -> impl IntoView {
         (_, _, Role::Member) => "Member",
     };
     let videos = if person.videos == 1 { "1 video".to_owned() } else { format!("{} videos", person.videos) };
+    let stands = !person.leaving && person.disabled_at_ms.is_none();
     let manageable = !own && !person.leaving;
     view! {
         <li>
             <div class="key-words">
                 <b>{person.email.clone()}</b>
-                <span class="small this-one">{state}{own.then_some(" (you)")}</span>
-                <span class="small muted">{videos}", "{bytes_in_words(person.bytes)}". Since "<Moment at_ms=person.created_at_ms/></span>
+                <span class="small" class=("this-one", stands) class=("not-in", !stands)>{state}{own.then_some(" (you)")}</span>
+                <span class="small muted">{videos}", "{bytes_in_words(person.bytes)}". Joined "<Moment at_ms=person.created_at_ms/></span>
             </div>
             {manageable.then(|| view! { <Buttons person deeds/> })}
         </li>

@@ -65,8 +65,8 @@ pub async fn sign_up(
     let address = Some(request::client_address(&state).await?);
     let invite = invite.as_deref().filter(|secret| !secret.is_empty());
     let signed_up = state.accounts.sign_up(SignUp { email: &email, password: &password, invite, address }).await;
-    let account = signed_up.map_err(|error| request::refuse(error).keeping(&email))?;
-    request::start_session(&state, account.id).await?;
+    let admitted = signed_up.map_err(|error| request::refuse(error).keeping(&email))?;
+    request::start_session(&state, &admitted).await?;
     request::go_to("/");
     Ok(())
 }
@@ -85,8 +85,8 @@ pub async fn sign_in(
     let state = request::state();
     let address = request::client_address(&state).await?;
     let signed_in = state.accounts.sign_in(&email, &password, address).await;
-    let account = signed_in.map_err(|error| request::refuse(error).keeping(&email))?;
-    request::start_session(&state, account.id).await?;
+    let admitted = signed_in.map_err(|error| request::refuse(error).keeping(&email))?;
+    request::start_session(&state, &admitted).await?;
     request::go_to(request::own_path(next.as_deref()));
     Ok(())
 }
@@ -118,8 +118,8 @@ pub async fn change_password(
     let actor = request::actor(&state).await?;
     request::at_the_door(&state).await?;
     let session = request::session_id().await?;
-    state.accounts.change_password(actor, &current, &new, &session).await.map_err(request::refuse)?;
-    request::renew_session().await?;
+    let epoch = state.accounts.change_password(actor, &current, &new, Some(&session)).await.map_err(request::refuse)?;
+    request::renew_session(epoch).await?;
     request::go_to("/settings?saved=password");
     Ok(())
 }

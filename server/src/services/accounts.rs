@@ -66,6 +66,15 @@ pub struct SignUp<'a> {
     pub address: Option<IpAddr>,
 }
 
+/// Somebody who has shown that an account is theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The account.
+    pub account: Account,
+    /// What a session has to be opened with, so that it ends with those that stood when the password was looked at.
+    pub session_epoch: i64,
+}
+
 /// Who lets a new account in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By<'a> {
@@ -73,6 +82,16 @@ enum By<'a> {
     Visitor(Option<&'a str>),
     /// The operator.
     Operator,
+}
+
+/// Whose password is replaced.
+#[derive(Debug, Clone, Copy)]
+struct Replace<'a> {
+    user: UserId,
+    /// The hash that the current password was compared with, where it was.
+    seen: Option<&'a str>,
+    /// The id of the session that goes on.
+    keep_session: Option<&'a str>,
 }
 
 fn wrong_credentials() -> Problem {
@@ -117,8 +136,9 @@ impl Accounts {
     ///
     /// # Errors
     /// Signing up is closed, the invitation does not stand, the address is taken, or a field cannot be used.
-    pub async fn sign_up(&self, new: SignUp<'_>) -> Result<Account> {
-        self.create(new, By::Visitor(new.invite)).await
+    pub async fn sign_up(&self, new: SignUp<'_>) -> Result<Admitted> {
+        let account = self.create(new, By::Visitor(new.invite)).await?;
+        Ok(Admitted { account, session_epoch: 0 })
     }
 
     /// Makes an account, whatever the setting says: for the operator's command line.
@@ -196,7 +216,7 @@ impl Accounts {
     ///
     /// # Errors
     /// They are wrong (the same answer, after the same time, for unknown users), or there were too many tries.
-    pub async fn sign_in(&self, email: &str, password: &str, address: IpAddr) -> Result<Account> {
+    pub async fn sign_in(&self, email: &str, password: &str, address: IpAddr) -> Result<Admitted> {
         let email = clean_email(email).map_err(|_| wrong_credentials())?;
         let too_many = |wait: Duration| {
             let mut problem = Problem::new(Code::RateLimited, "Too many tries. Wait half a minute and try again.");
@@ -214,7 +234,8 @@ impl Accounts {
         let (act, answer) = match row {
             Some(row) if matches && row.disabled_at_ms.is_none() => {
                 let actor = Actor { user: UserId(row.id), address: Some(address) };
-                (Act::of(actor, AuditKind::SignedIn), Ok(Account { id: actor.user, role: role(&row)?, email: row.email }))
+                let account = Account { id: actor.user, role: role(&row)?, email: row.email };
+                (Act::of(actor, AuditKind::SignedIn), Ok(Admitted { account, session_epoch: row.session_epoch }))
             }
             Some(row) if matches => {
                 let act = Act::of_nobody(AuditKind::SignInFailed, Some(address)).on(row.email).with("why", "disabled");
@@ -256,18 +277,20 @@ impl Accounts {
         Ok(Account { id: UserId(row.id), role: role(&row)?, email: row.email })
     }
 
-    /// Changes a password and ends every other session of the account; `keep_session` is the id of the one that goes on.
+    /// Changes a password and ends every other session of the account; `keep_session` is the id of the one that goes on. Gives the epoch
+    /// that it goes on in.
     ///
     /// # Errors
-    /// The current password is wrong, or the new one cannot be used.
-    pub async fn change_password(&self, actor: impl Into<Actor>, current: &str, new: &str, keep_session: &str) -> Result<()> {
+    /// The current password is wrong, the new one cannot be used, or the session has been ended.
+    pub async fn change_password(&self, actor: impl Into<Actor>, current: &str, new: &str, keep_session: Option<&str>) -> Result<i64> {
         check_new_password(new)?;
         let actor = actor.into();
         let row = users::Entity::find_by_id(actor.user.0).one(&self.db).await?.ok_or_else(Problem::unauthenticated)?;
-        if !self.passwords.verify(current.into(), Some(row.password_hash)).await? {
+        if !self.passwords.verify(current.into(), Some(row.password_hash.clone())).await? {
             return Err(Problem::invalid("The current password is wrong.").into());
         }
-        self.replace_password(actor.user, new, Some(keep_session), Act::of(actor, AuditKind::PasswordChanged)).await
+        let change = Replace { user: actor.user, seen: Some(&row.password_hash), keep_session };
+        self.replace_password(change, new, Act::of(actor, AuditKind::PasswordChanged)).await
     }
 
     /// Sets a password without asking for the old one and ends every session of the account: for the operator's command line.
@@ -278,25 +301,43 @@ impl Accounts {
         check_new_password(new)?;
         let account = self.by_email(email).await?;
         let act = Act::of_nobody(AuditKind::PasswordChanged, None).on(account.email.clone()).with("by", "command line");
-        self.replace_password(account.id, new, None, act).await?;
+        self.replace_password(Replace { user: account.id, seen: None, keep_session: None }, new, act).await?;
         Ok(account)
     }
 
-    async fn replace_password(&self, user: UserId, new: &str, keep_session: Option<&str>, act: Act) -> Result<()> {
+    async fn replace_password(&self, change: Replace<'_>, new: &str, act: Act) -> Result<i64> {
         let password_hash = self.passwords.hash(new.into()).await?;
         let transaction = begin_write(&self.db).await?;
+        let row = users::Entity::find_by_id(change.user.0).lock_exclusive().one(&transaction).await?;
+        let row = row.ok_or_else(Problem::unauthenticated)?;
+        // Of two who change it at once, the second has looked at a password that is none any more.
+        if change.seen.is_some_and(|seen| seen != row.password_hash) {
+            return Err(Problem::invalid("The current password is wrong.").into());
+        }
+        let epoch = row.session_epoch + 1;
+        if let Some(kept) = change.keep_session {
+            let kept = sessions::Entity::update_many()
+                .col_expr(sessions::Column::Epoch, Expr::value(epoch))
+                .filter(sessions::Column::IdHash.eq(sessions::hash_id(kept)))
+                .filter(sessions::Column::UserId.eq(change.user.0))
+                .filter(sessions::Column::Epoch.eq(row.session_epoch));
+            if kept.exec(&transaction).await?.rows_affected == 0 {
+                return Err(Problem::unauthenticated().into());
+            }
+        }
         users::Entity::update_many()
             .col_expr(users::Column::PasswordHash, Expr::value(password_hash))
-            .filter(users::Column::Id.eq(user.0))
+            .col_expr(users::Column::SessionEpoch, Expr::value(epoch))
+            .filter(users::Column::Id.eq(change.user.0))
             .exec(&transaction)
             .await?;
         sessions::Entity::delete_many()
-            .filter(sessions::Column::UserId.eq(user.0))
-            .filter(sessions::Column::IdHash.is_not_in(keep_session.map(sessions::hash_id)))
+            .filter(sessions::Column::UserId.eq(change.user.0))
+            .filter(sessions::Column::Epoch.ne(epoch))
             .exec(&transaction)
             .await?;
         act.note(&transaction).await?;
         transaction.commit().await?;
-        Ok(())
+        Ok(epoch)
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
-    account::{ApiKey, NewApiKey, Scope},
+    account::{Account, ApiKey, NewApiKey, Scope},
     audit::AuditKind,
     error::Problem,
     ids::{ApiKeyId, UserId},
@@ -89,14 +89,27 @@ impl ApiKeys {
     /// The name is empty, or the account has too many keys.
     pub async fn create(&self, actor: impl Into<Actor>, name: &str, scope: Scope) -> Result<NewApiKey> {
         let actor = actor.into();
+        self.make(actor.user, name, scope, Act::of(actor, AuditKind::KeyMade)).await
+    }
+
+    /// Makes a key for an account from the command line.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn create_as_operator(&self, account: &Account, name: &str, scope: Scope) -> Result<NewApiKey> {
+        let act = Act::of_nobody(AuditKind::KeyMade, None).with("by", "command line").with("account", account.email.clone());
+        self.make(account.id, name, scope, act).await
+    }
+
+    async fn make(&self, user: UserId, name: &str, scope: Scope, act: Act) -> Result<NewApiKey> {
         let name = clean_title(name).ok_or_else(|| Problem::invalid("Give the key a name, so that you know it again."))?;
-        if api_keys::Entity::of(actor.user.0).count(&self.db).await? >= MAX_KEYS {
+        if api_keys::Entity::of(user.0).count(&self.db).await? >= MAX_KEYS {
             return Err(Problem::invalid(format!("An account has at most {MAX_KEYS} keys. Revoke one first.")).into());
         }
         let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
         let row = api_keys::Model {
             id: Uuid::now_v7(),
-            user_id: actor.user.0,
+            user_id: user.0,
             name,
             prefix: secret.chars().take(PREFIX.len() + 6).collect(),
             secret_hash: hash(&secret),
@@ -107,7 +120,7 @@ impl ApiKeys {
         let key = shown(&row)?;
         let transaction = begin_write(&self.db).await?;
         api_keys::Entity::insert(row.into_active_model().reset_all()).exec_without_returning(&transaction).await?;
-        Act::of(actor, AuditKind::KeyMade).on(key.name.clone()).with("scope", scope.as_str()).note(&transaction).await?;
+        act.on(key.name.clone()).with("scope", scope.as_str()).note(&transaction).await?;
         transaction.commit().await?;
         Ok(NewApiKey { key, secret })
     }

@@ -1,15 +1,26 @@
 //! The sessions of an account: who is signed in where, and ending them. What a session holds and how its cookie looks is `http`'s.
 
-use domain::{account::SignedIn, audit::AuditKind, error::Problem, ids::UserId};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Select};
+use domain::{
+    account::SignedIn,
+    audit::AuditKind,
+    error::{Code, Problem},
+    ids::UserId,
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Select,
+    sea_query::{Expr, ExprTrait},
+};
 
 use crate::{
     clock::now_ms,
     db::{
         begin_write,
-        entity::sessions::{self, hash_id},
+        entity::{
+            sessions::{self, hash_id},
+            users,
+        },
     },
-    error::Result,
+    error::{Error, Result},
     services::audit_log::{Act, Actor},
 };
 
@@ -24,7 +35,17 @@ pub struct Sessions {
 
 /// The sessions of an account that stand at `now_ms`.
 pub fn list_query(user: UserId, now_ms: i64) -> Select<sessions::Entity> {
-    sessions::Entity::of(user.0).filter(sessions::Column::ExpiresAtMs.gt(now_ms)).limit(SHOWN)
+    sessions::Entity::standing_of(user.0, now_ms).limit(SHOWN)
+}
+
+/// Ends all sessions of an account, those too that are just being opened; part of the caller's transaction. Gives how many there were.
+pub(super) async fn end_all(db: &impl ConnectionTrait, user: UserId) -> Result<u64> {
+    users::Entity::update_many()
+        .col_expr(users::Column::SessionEpoch, Expr::col(users::Column::SessionEpoch).add(1))
+        .filter(users::Column::Id.eq(user.0))
+        .exec(db)
+        .await?;
+    Ok(sessions::Entity::delete_many().filter(sessions::Column::UserId.eq(user.0)).exec(db).await?.rows_affected)
 }
 
 impl Sessions {
@@ -63,12 +84,15 @@ impl Sessions {
         self.end_as(actor, handle, AuditKind::SessionEnded).await
     }
 
-    /// Signs out: ends the session whose id this is.
+    /// Signs out: ends the session whose id this is. One that has ended in the meantime is what was asked for.
     ///
     /// # Errors
-    /// The account has no such session.
+    /// The database fails.
     pub async fn sign_out(&self, actor: Actor, session: &str) -> Result<()> {
-        self.end_as(actor, &hash_id(session), AuditKind::SignedOut).await
+        match self.end_as(actor, &hash_id(session), AuditKind::SignedOut).await {
+            Err(Error::Problem(problem)) if problem.code == Code::NotFound => Ok(()),
+            other => other,
+        }
     }
 
     async fn end_as(&self, actor: Actor, handle: &str, kind: AuditKind) -> Result<()> {
@@ -87,12 +111,9 @@ impl Sessions {
     /// The database fails.
     pub async fn end_all(&self, actor: Actor) -> Result<()> {
         let transaction = begin_write(&self.db).await?;
-        let ended = sessions::Entity::delete_many().filter(sessions::Column::UserId.eq(actor.user.0)).exec(&transaction).await?;
-        Act::of(actor, AuditKind::SessionEnded)
-            .on("all sessions")
-            .with("ended", ended.rows_affected.to_string())
-            .note(&transaction)
-            .await?;
+        let ended = end_all(&transaction, actor.user).await?;
+        let act = Act::of(actor, AuditKind::SessionEnded).on("all sessions").with("ended", ended.to_string());
+        act.note(&transaction).await?;
         transaction.commit().await?;
         Ok(())
     }

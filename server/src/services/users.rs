@@ -22,11 +22,12 @@ use crate::{
     clock::now_ms,
     db::{
         begin_write,
-        entity::{api_keys, sessions, turns, users, videos},
+        entity::{api_keys, turns, users, videos},
     },
     error::{Error, Result},
     services::{
         audit_log::{Act, Actor},
+        sessions::end_all,
         videos::Videos,
     },
 };
@@ -114,19 +115,21 @@ impl Users {
         Ok(transaction.commit().await?)
     }
 
-    /// Shuts somebody out: no signing in, no session, no key works from now on. What they shared plays on.
+    /// Shuts somebody out: no signing in, no session, no key works from now on, and nothing of theirs plays, by whatever link.
     ///
     /// # Errors
     /// As [`Self::set_role`].
     pub async fn disable(&self, actor: Actor, user: UserId) -> Result<()> {
         let (transaction, row) = self.turn(actor, user).await?;
         set(&transaction, user, users::Column::DisabledAtMs, Expr::value(now_ms())).await?;
-        sessions::Entity::delete_many().filter(sessions::Column::UserId.eq(user.0)).exec(&transaction).await?;
+        end_all(&transaction, user).await?;
         Act::of(actor, AuditKind::AccountDisabled).on(row.email).note(&transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.videos.look_at_accounts().await;
+        Ok(())
     }
 
-    /// Lets somebody in again; their keys work as before.
+    /// Lets somebody in again; their keys and what they have shared work as before.
     ///
     /// # Errors
     /// As [`Self::set_role`].
@@ -134,7 +137,9 @@ impl Users {
         let (transaction, row) = self.turn(actor, user).await?;
         set(&transaction, user, users::Column::DisabledAtMs, Expr::value(None::<i64>)).await?;
         Act::of(actor, AuditKind::AccountEnabled).on(row.email).note(&transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.videos.look_at_accounts().await;
+        Ok(())
     }
 
     /// Deletes an account with its videos. It is shut out at once; a first batch of its videos goes now and the rest with the worker's
@@ -147,13 +152,17 @@ impl Users {
         for column in [users::Column::DisabledAtMs, users::Column::LeavingAtMs] {
             set(&transaction, user, column, Expr::value(now_ms())).await?;
         }
-        sessions::Entity::delete_many().filter(sessions::Column::UserId.eq(user.0)).exec(&transaction).await?;
+        end_all(&transaction, user).await?;
         api_keys::Entity::delete_many().filter(api_keys::Column::UserId.eq(user.0)).exec(&transaction).await?;
         let videos = videos::Entity::of(user.0).count(&transaction).await?;
         let act = Act::of(actor, AuditKind::AccountDeleted).on(row.email).with("videos", videos.to_string());
         act.note(&transaction).await?;
         transaction.commit().await?;
-        self.delete_batch(user).await?;
+        self.videos.look_at_accounts().await;
+        if let Err(error) = self.delete_batch(user).await {
+            // It is decided and noted: nobody has to ask again.
+            tracing::warn!(%error, "cannot delete the videos of an account that goes yet; a worker goes on with it");
+        }
         Ok(())
     }
 
@@ -179,6 +188,7 @@ impl Users {
                 other => other?,
             }
         }
+        self.videos.work_off_removals().await;
         let transaction = begin_write(&self.db).await?;
         // Under the lock of its row nobody adds a video to it; one that came in the meantime is seen here.
         let row = users::Entity::find_by_id(user.0).lock_exclusive().one(&transaction).await?;
@@ -196,7 +206,8 @@ impl Users {
     /// Waits for the turn to change something about `user`.
     async fn turn(&self, actor: Actor, user: UserId) -> Result<(DatabaseTransaction, users::Model)> {
         let transaction = begin_write(&self.db).await?;
-        turns::Entity::first_owner().one(&transaction).await?;
+        let turn = turns::Entity::first_owner().one(&transaction).await?;
+        turn.ok_or_else(|| Error::broken("the row that owners take turns on is gone"))?;
         check_owner(&transaction, actor.user).await?;
         if actor.user == user {
             let own = "You cannot do this to your own account. Another owner of this server can.";

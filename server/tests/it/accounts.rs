@@ -1,9 +1,8 @@
 //! Accounts, sessions and API keys.
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
-    extract::State,
     http::{Method, Request, StatusCode, header},
     routing::post,
 };
@@ -11,8 +10,10 @@ use domain::{
     account::{Account, Scope},
     ids::UserId,
 };
+use sea_orm::{DatabaseConnection, EntityTrait};
 use server::{
     config::Settings,
+    db::entity::users,
     http::{AppState, api_routes, session, viewer::Viewer},
     services::accounts::{Accounts, SignUp},
 };
@@ -23,7 +24,8 @@ use crate::{app::App, database::own::everything};
 
 /// Signs up as a visitor does, with an invitation where there is one.
 pub(crate) async fn sign_up(accounts: &Accounts, email: &str, invite: Option<&str>) -> server::error::Result<Account> {
-    accounts.sign_up(SignUp { email, password: "a good password", invite, address: Some(HERE) }).await
+    let admitted = accounts.sign_up(SignUp { email, password: "a good password", invite, address: Some(HERE) }).await?;
+    Ok(admitted.account)
 }
 
 pub(crate) const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -71,21 +73,30 @@ async fn signing_in_tells_nobody_who_has_an_account_and_gets_slower() {
 
 /// A server with a route that signs in, as the pages' server function does.
 pub(crate) fn with_sessions(app: &App, settings: &Settings) -> Router {
-    async fn sign_in(State(_): State<AppState>, session: session::Session, user: String) -> String {
+    async fn sign_in(Extension(db): Extension<DatabaseConnection>, session: session::Session, who: String) -> String {
+        // The epoch that was read with the password, or the one that is now.
+        let (user, epoch) = who.split_once(' ').map_or((who.as_str(), None), |(user, epoch)| (user, epoch.parse().ok()));
         let user: UserId = user.parse().expect("an id");
-        session::sign_in(&session, user, session::Opened::now("Firefox/140.0 (X11; Linux)", HERE)).await.expect("signed in");
+        let now = users::Entity::find_by_id(user.0).one(&db).await.expect("asked").expect("an account").session_epoch;
+        let opened = session::Opened::now("Firefox/140.0 (X11; Linux)", HERE);
+        session::sign_in(&session, user, epoch.unwrap_or(now), opened).await.expect("signed in");
         String::new()
     }
     async fn whoami(viewer: Viewer, session: session::Session) -> String {
         format!("{} {}", viewer.user, session.id().map(|id| id.to_string()).unwrap_or_default())
+    }
+    async fn renew(session: session::Session, epoch: String) {
+        session::renew(&session, epoch.parse().expect("a number")).await.expect("renewed");
     }
     async fn sign_out(session: session::Session) {
         session::sign_out(&session).await.expect("signed out");
     }
     api_routes::<AppState>()
         .route("/sign-in", post(sign_in))
+        .route("/renew", post(renew))
         .route("/sign-out", post(sign_out))
         .route("/whoami", post(whoami))
+        .layer(Extension(app.db.clone()))
         .layer(session::layer(app.db.clone(), settings))
         .with_state(app.state.clone())
 }
@@ -138,12 +149,61 @@ async fn a_new_password_ends_the_other_sessions() {
     let (_, _, body) = send(&router, "/whoami", Some(&mine), String::new()).await;
     let id = body.split(' ').nth(1).expect("the session's id").to_owned();
     let accounts = &app.state.accounts;
-    assert!(accounts.change_password(ada.user, "wrong", "another password", &id).await.is_err());
-    accounts.change_password(ada.user, "a good password", "another password", &id).await.expect("changed");
+    assert!(accounts.change_password(ada.user, "wrong", "another password", Some(&id)).await.is_err());
+    accounts.change_password(ada.user, "a good password", "another password", Some(&id)).await.expect("changed");
     assert_eq!(send(&router, "/whoami", Some(&mine), String::new()).await.0, StatusCode::OK);
     assert_eq!(send(&router, "/whoami", Some(&other), String::new()).await.0, StatusCode::UNAUTHORIZED);
     assert!(accounts.sign_in("ada@example.com", "a good password", HERE).await.is_err());
     assert!(accounts.sign_in("ada@example.com", "another password", HERE).await.is_ok());
+}
+
+/// A password that was right when it was looked at, and a session that is opened only after all of them have been ended.
+#[tokio::test]
+async fn a_session_that_was_being_opened_when_all_were_ended_never_stands() {
+    let app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let router = with_sessions(&app, &app.state.settings);
+    let accounts = &app.state.accounts;
+    let mine = cookie(&send(&router, "/sign-in", None, ada.user.to_string()).await.1.expect("a cookie"));
+    let id = send(&router, "/whoami", Some(&mine), String::new()).await.2.split(' ').nth(1).expect("the session's id").to_owned();
+    let before = accounts.sign_in("ada@example.com", "a good password", HERE).await.expect("in");
+    let epoch = accounts.change_password(ada.user, "a good password", "another password", Some(&id)).await.expect("changed");
+    let opened = async |epoch: i64| cookie(&send(&router, "/sign-in", None, format!("{} {epoch}", ada.user)).await.1.expect("a cookie"));
+    let known = async |cookie: &str| send(&router, "/whoami", Some(cookie), String::new()).await.0 == StatusCode::OK;
+    let late = opened(before.session_epoch).await;
+    assert!(!known(&late).await && known(&mine).await);
+    let listed = app.state.sessions.list(ada.user, &id).await.expect("listed");
+    assert_eq!(listed.len(), 1, "what lets nobody in is not listed: {listed:?}");
+    // The one that goes on does so under a new id.
+    let renewed = cookie(&send(&router, "/renew", Some(&mine), epoch.to_string()).await.1.expect("a cookie"));
+    assert!(known(&renewed).await && !known(&mine).await);
+
+    let after = accounts.sign_in("ada@example.com", "another password", HERE).await.expect("in").session_epoch;
+    assert_eq!(after, epoch);
+    app.state.sessions.end_all(ada.user.into()).await.expect("ended");
+    let late = opened(after).await;
+    assert!(!known(&late).await && !known(&renewed).await, "signed out everywhere is everywhere");
+    // Not even whoever changes the password from an ended session keeps it.
+    let gone = accounts.change_password(ada.user, "another password", "a third password", Some(&id)).await;
+    assert_eq!(domain::error::Problem::from(gone.expect_err("ended")).code.as_str(), "unauthenticated");
+    assert!(accounts.sign_in("ada@example.com", "another password", HERE).await.is_ok(), "and nothing has changed");
+
+    let now = accounts.sign_in("ada@example.com", "another password", HERE).await.expect("in").session_epoch;
+    let open = opened(now).await;
+    accounts.set_password("ada@example.com", "the operator's choice").await.expect("set");
+    assert!(!known(&open).await, "a password set on the command line ends all of them");
+}
+
+#[tokio::test]
+async fn the_name_of_the_scheme_of_a_key_may_be_in_any_case() {
+    let app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let headers = [("authorization", format!("{scheme} {}", ada.key))];
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = app.ask(None, Method::GET, &format!("/api/status?videoId={}", uuid::Uuid::now_v7()), &headers, Body::empty()).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{scheme}: known, and the video is not there");
+    }
 }
 
 #[tokio::test]

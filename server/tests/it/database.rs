@@ -18,6 +18,7 @@ use crate::app::App;
 
 mod notices;
 pub(crate) mod own;
+mod people;
 mod plans;
 mod races;
 mod tls;

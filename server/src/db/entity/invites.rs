@@ -1,6 +1,8 @@
 //! Invitations that nobody has used yet, by the hash of their secret. Using one deletes it.
 
-use sea_orm::{DeleteMany, QueryOrder, QuerySelect, entity::prelude::*};
+use sea_orm::{Condition, DeleteMany, QueryOrder, QuerySelect, entity::prelude::*};
+
+use super::users;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -31,12 +33,18 @@ impl ActiveModelBehavior for ActiveModel {}
 impl Entity {
     /// Those that can be used at `now_ms`, the one that lasts longest first.
     pub fn open(now_ms: i64) -> Select<Self> {
-        Self::find().filter(Column::ExpiresAtMs.gt(now_ms)).order_by_desc(Column::ExpiresAtMs).limit(100)
+        Self::find().filter(Self::stands(now_ms)).order_by_desc(Column::ExpiresAtMs).limit(100)
     }
 
     /// The one with this secret, if it can be used at `now_ms`.
     pub fn with_secret(hash: &str, now_ms: i64) -> Select<Self> {
-        Self::find().filter(Column::SecretHash.eq(hash)).filter(Column::ExpiresAtMs.gt(now_ms))
+        Self::find().filter(Column::SecretHash.eq(hash)).filter(Self::stands(now_ms))
+    }
+
+    /// Not run out, and made by the operator or by somebody who still is an owner: who was one invites nobody any more.
+    fn stands(now_ms: i64) -> Condition {
+        let maker = Condition::any().add(Column::CreatedBy.is_null()).add(users::Entity::is_owner(Column::CreatedBy));
+        Condition::all().add(Column::ExpiresAtMs.gt(now_ms)).add(maker)
     }
 
     /// Forgets those that had run out at `now_ms`.

@@ -25,6 +25,8 @@ pub struct Model {
     pub since_ms: i64,
     /// Milliseconds of the Unix epoch of the last request, to the minute.
     pub last_seen_ms: i64,
+    /// The account's `session_epoch` when it was opened.
+    pub epoch: i64,
 }
 
 /// No relations are navigated; joins are written where they are needed.
@@ -39,10 +41,19 @@ impl Entity {
         Self::find().filter(Column::UserId.eq(user))
     }
 
-    /// A session that still stands at `now_ms`: not run out, and nobody's or that of somebody who may come in.
+    /// The sessions of one account that still stand at `now_ms`.
+    pub fn standing_of(user: Uuid, now_ms: i64) -> Select<Self> {
+        Self::of(user).filter(Column::ExpiresAtMs.gt(now_ms)).filter(Self::lets_in())
+    }
+
+    /// A session that still stands at `now_ms`: not run out, and nobody's or that of somebody who may come in by it.
     pub fn standing(id_hash: &str, now_ms: i64) -> Select<Self> {
-        let whose = Condition::any().add(Column::UserId.is_null()).add(users::Entity::may_come_in(Column::UserId));
+        let whose = Condition::any().add(Column::UserId.is_null()).add(Self::lets_in());
         Self::find_by_id(id_hash).filter(Column::ExpiresAtMs.gt(now_ms)).filter(whose)
+    }
+
+    fn lets_in() -> Expr {
+        users::Entity::may_come_in_since(Column::UserId, Column::Epoch)
     }
 
     /// Ends the sessions whose time was over at `now_ms`.

@@ -1,5 +1,6 @@
 //! Accounts.
 
+use domain::account::Role;
 use sea_orm::{ExprTrait, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*};
 
 /// A row.
@@ -22,6 +23,8 @@ pub struct Model {
     pub disabled_at_ms: Option<i64>,
     /// Milliseconds of the Unix epoch since when it is being deleted.
     pub leaving_at_ms: Option<i64>,
+    /// Grows whenever all its sessions end: those of an earlier one let nobody in, also where they were just being opened.
+    pub session_epoch: i64,
     /// A [`domain::embed_hosts::EmbedHosts`]: sites that may show the account's embeds.
     pub embed_hosts: Option<String>,
 }
@@ -35,10 +38,29 @@ impl ActiveModelBehavior for ActiveModel {}
 impl Entity {
     /// Whether the account that `user_id` of another table names may come in.
     pub fn may_come_in(user_id: impl ColumnTrait) -> Expr {
+        Expr::exists(Self::row_that_may_come_in(user_id).into_query())
+    }
+
+    /// Whether that account may come in, and its sessions have not been ended since one of them was given this epoch.
+    pub fn may_come_in_since(user_id: impl ColumnTrait, epoch: impl ColumnTrait) -> Expr {
+        let row = Self::row_that_may_come_in(user_id);
+        Expr::exists(row.filter(Expr::col(Column::SessionEpoch.as_column_ref()).equals(epoch.as_column_ref())).into_query())
+    }
+
+    fn row_that_may_come_in(user_id: impl ColumnTrait) -> Select<Self> {
         let row = Self::find().select_only().column(Column::Id).filter(Column::DisabledAtMs.is_null());
         // By its row's key: a list of all who may come in would be read whole, at every request.
-        let row = row.filter(Expr::col(Column::Id.as_column_ref()).equals(user_id.as_column_ref()));
-        Expr::exists(row.into_query())
+        row.filter(Expr::col(Column::Id.as_column_ref()).equals(user_id.as_column_ref()))
+    }
+
+    /// Whether the account that `user_id` names is one of the owners, and may come in.
+    pub fn is_owner(user_id: impl ColumnTrait) -> Expr {
+        Expr::exists(Self::row_that_may_come_in(user_id).filter(Column::Role.eq(Role::Owner.as_str())).into_query())
+    }
+
+    /// Those who may not come in.
+    pub fn disabled() -> Select<Self> {
+        Self::find().select_only().column(Column::Id).filter(Column::DisabledAtMs.is_not_null())
     }
 
     /// Some of those who are being deleted.

@@ -11,10 +11,12 @@ fn columns() -> Vec<(&'static str, ColumnDef)> {
         ("users", string("role").default("member").to_owned()),
         ("users", big_integer_null("disabled_at_ms")),
         ("users", big_integer_null("leaving_at_ms")),
+        ("users", big_integer("session_epoch").default(0).to_owned()),
         ("sessions", text("device").default("").to_owned()),
         ("sessions", text("address").default("").to_owned()),
         ("sessions", big_integer("since_ms").default(0).to_owned()),
         ("sessions", big_integer("last_seen_ms").default(0).to_owned()),
+        ("sessions", big_integer("epoch").default(0).to_owned()),
         // Keys that were made before there were scopes could do everything.
         ("api_keys", string("scope").default("manage").to_owned()),
     ]
@@ -40,7 +42,9 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.drop_table(Table::drop().table("audit_log").to_owned()).await?;
         manager.drop_table(Table::drop().table("invites").to_owned()).await?;
-        manager.drop_index(Index::drop().name("users_leaving").table("users").to_owned()).await?;
+        for index in ["users_leaving", "users_by_role", "users_disabled"] {
+            manager.drop_index(Index::drop().name(index).table("users").to_owned()).await?;
+        }
         for (table, column) in columns() {
             manager.alter_table(Table::alter().table(table).drop_column(column.get_column_name()).to_owned()).await?;
         }
@@ -85,6 +89,13 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .table("users")
             .col("leaving_at_ms")
             .and_where(Expr::col("leaving_at_ms").is_not_null())
+            .to_owned(),
+        Index::create().name("users_by_role").table("users").col("role").to_owned(),
+        Index::create()
+            .name("users_disabled")
+            .table("users")
+            .col("disabled_at_ms")
+            .and_where(Expr::col("disabled_at_ms").is_not_null())
             .to_owned(),
     ]
 }

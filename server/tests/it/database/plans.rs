@@ -42,7 +42,8 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("grants of a video", named::list_query(owner, VideoId(video)).build(backend)),
         ("private media", private_media::private_query().build(backend)),
         ("due job", leases::due_query(now).build(backend)),
-        ("silent job", leases::silent_query(now).build(backend)),
+        ("running jobs", leases::running_query().build(backend)),
+        ("last job of an account", leases::last_of_query(domain::ids::UserId(user)).build(backend)),
         ("jobs of a video", jobs::Entity::of(video).build(backend)),
         ("unfinished uploads", uploads::Entity::unfinished_since(now - 86_400_000).build(backend)),
         ("expired sessions", sessions::Entity::delete_expired(now).build(backend)),
@@ -58,6 +59,7 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("people", people::page_query(None, 51).build(backend)),
         ("what people have", people::totals_query(vec![user]).build(backend)),
         ("people who leave", users::Entity::leaving().build(backend)),
+        ("people who are disabled", users::Entity::disabled().build(backend)),
         ("audit log, first page", audit_log::Entity::older_than(Uuid::max()).limit(51).build(backend)),
         ("audit log, next page", audit_log::Entity::older_than(Uuid::now_v7()).limit(51).build(backend)),
         ("old acts", audit_log::Entity::delete_before(now - 900_000_000).build(backend)),
@@ -109,7 +111,7 @@ fn video(number: usize, user_id: Uuid, now: i64) -> videos::Model {
     }
 }
 
-fn job(number: usize, video_id: Uuid, now: i64) -> jobs::Model {
+fn job(number: usize, video_id: Uuid, user_id: Uuid, now: i64) -> jobs::Model {
     let state = if rare(number) {
         "queued"
     } else if rare(number + 1) {
@@ -120,6 +122,8 @@ fn job(number: usize, video_id: Uuid, now: i64) -> jobs::Model {
     jobs::Model {
         id: Uuid::now_v7(),
         video_id,
+        user_id: Some(user_id),
+        turn: number as i64,
         state: state.to_owned(),
         attempt: 1,
         run_after_ms: now - number as i64,
@@ -144,8 +148,9 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
         password_hash: String::new(),
         created_at: OffsetDateTime::now_utc(),
         role: "member".to_owned(),
-        disabled_at_ms: None,
+        disabled_at_ms: (number >= OWNERS && rare(number)).then_some(now),
         leaving_at_ms: (number >= OWNERS && rare(number)).then_some(now),
+        session_epoch: 0,
         embed_hosts: None,
     };
     let others = (0..VIDEOS).map(|_| Uuid::now_v7());
@@ -154,7 +159,7 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
     let some = made[VIDEOS / 2].clone();
     fill::<videos::Entity>(db, made.clone()).await;
     let each = || made.iter().enumerate();
-    fill::<jobs::Entity>(db, each().map(|(number, video)| job(number, video.id, now)).collect()).await;
+    fill::<jobs::Entity>(db, each().map(|(number, video)| job(number, video.id, video.user_id, now)).collect()).await;
     let upload = |(number, video): (usize, &videos::Model)| uploads::Model {
         id: Uuid::now_v7(),
         user_id: video.user_id,
@@ -194,6 +199,7 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
         address: "127.0.0.1".to_owned(),
         since_ms: now,
         last_seen_ms: now,
+        epoch: 0,
     };
     fill::<sessions::Entity>(db, (0..VIDEOS).map(session).collect()).await;
     let removal = |number: usize| removals::Model {
