@@ -23,6 +23,7 @@ use server::{
         AppState,
         body::QueryString,
         headers::{Page, origin},
+        rate_limits::Counted,
         viewer::MaybeViewer,
     },
     services::playback::Visitor,
@@ -49,12 +50,13 @@ pub(crate) async fn watch(
     let unframed = "'none'".to_owned();
     match page(&state, Kind::Watch, &id, visitor).await {
         Ok(page) => document(StatusCode::OK, unframed, render(&page)),
-        Err(problem) => refused(Kind::Watch, unframed, problem),
+        Err(problem) => refused(Kind::Watch, &link, unframed, problem),
     }
 }
 
 /// `GET /embed/{playback_id}`. Reads no cookie.
 pub(crate) async fn embed(
+    _: Counted,
     State(state): State<AppState>,
     headers: HeaderMap,
     Path(id): Path<String>,
@@ -66,7 +68,7 @@ pub(crate) async fn embed(
         }
         Ok((_, hosts)) => document(StatusCode::FORBIDDEN, hosts.framed_by(), render_not_here()),
         // Alike for all of them, so that nothing tells a private video from none.
-        Err(problem) => refused(Kind::Embed, EmbedHosts::default().framed_by(), problem),
+        Err(problem) => refused(Kind::Embed, &link, EmbedHosts::default().framed_by(), problem),
     }
 }
 
@@ -91,9 +93,9 @@ fn document(status: StatusCode, framed_by: String, html: String) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], Extension(Page::Player { framed_by }), Html(html)).into_response()
 }
 
-fn refused(kind: Kind, framed_by: String, problem: Problem) -> Response {
+fn refused(kind: Kind, link: &Link, framed_by: String, problem: Problem) -> Response {
     if problem.code == Code::NotFound {
-        document(StatusCode::NOT_FOUND, framed_by, render_missing(kind))
+        document(StatusCode::NOT_FOUND, framed_by, render_missing(kind, link.grant.is_some()))
     } else {
         server::http::problem::Refusal(problem).into_response()
     }

@@ -48,9 +48,10 @@ pub fn render(page: &WatchPage) -> String {
     html(|| page::document(page).to_html())
 }
 
-/// The document for a playback id that is not to be had: unknown, deleted and private look the same.
-pub fn render_missing(kind: Kind) -> String {
-    html(|| page::missing(kind).to_html())
+/// The document for a playback id that is not to be had: unknown, deleted and private look the same. `by_grant` where the visitor's link has
+/// something in it that should have opened a video, whatever it is.
+pub fn render_missing(kind: Kind, by_grant: bool) -> String {
+    html(|| page::missing(kind, by_grant).to_html())
 }
 
 /// The document for a frame in a site that may not show the video.

@@ -47,11 +47,17 @@ pub enum AuditKind {
     VisibilityChanged,
     /// A video was deleted.
     VideoDeleted,
+    /// Somebody was given a link of their own to a video.
+    GrantMade,
+    /// Such a link was taken back.
+    GrantRevoked,
+    /// The list of sites that may embed a video, or an account's videos, was changed.
+    EmbedHostsChanged,
 }
 
 impl AuditKind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::AccountMade,
         Self::SignedIn,
         Self::SignInFailed,
@@ -69,6 +75,9 @@ impl AuditKind {
         Self::AccountDeleted,
         Self::VisibilityChanged,
         Self::VideoDeleted,
+        Self::GrantMade,
+        Self::GrantRevoked,
+        Self::EmbedHostsChanged,
     ];
 
     /// The kind as it is stored.
@@ -91,6 +100,9 @@ impl AuditKind {
             Self::AccountDeleted => "account_deleted",
             Self::VisibilityChanged => "visibility_changed",
             Self::VideoDeleted => "video_deleted",
+            Self::GrantMade => "grant_made",
+            Self::GrantRevoked => "grant_revoked",
+            Self::EmbedHostsChanged => "embed_hosts_changed",
         }
     }
 
@@ -119,6 +131,9 @@ impl AuditKind {
             Self::AccountDeleted => "Account deleted",
             Self::VisibilityChanged => "Visibility changed",
             Self::VideoDeleted => "Video deleted",
+            Self::GrantMade => "Link made",
+            Self::GrantRevoked => "Link revoked",
+            Self::EmbedHostsChanged => "Sites that may embed changed",
         }
     }
 }

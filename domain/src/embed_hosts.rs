@@ -19,14 +19,14 @@ struct HostPattern {
 }
 
 impl EmbedHosts {
-    /// Reads what was typed: hosts with white space or commas between them.
+    /// Reads what was typed: hosts with white space or commas between them, or addresses of sites, as people paste them.
     ///
     /// # Errors
     /// The first one that is no host, named.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let mut hosts = Vec::new();
         for word in text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()) {
-            let host = HostPattern::parse(&word.to_ascii_lowercase()).ok_or_else(|| {
+            let host = HostPattern::parse(site(&word.to_ascii_lowercase())).ok_or_else(|| {
                 let word: String = word.chars().filter(|c| !c.is_control()).take(60).collect();
                 Problem::invalid(format!("“{word}” is not a host. Write them like example.com, *.example.com or localhost:8080."))
             })?;
@@ -120,6 +120,12 @@ impl HostPattern {
     }
 }
 
+/// The host of a site's address: nothing but its scheme and last slash is taken away.
+fn site(text: &str) -> &str {
+    let without_scheme = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    without_scheme.map_or(text, |host| host.strip_suffix('/').unwrap_or(host))
+}
+
 /// Only as ports are written: `str::parse` would take a sign.
 fn parse_port(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
@@ -136,6 +142,7 @@ mod tests {
         assert_eq!(hosts.texts(), ["example.com", "*.blog.example", "localhost:8080"]);
         assert_eq!(hosts.framed_by(), "example.com *.blog.example localhost:8080");
         assert_eq!(EmbedHosts::stored(hosts.to_stored().as_deref()), Some(hosts));
+        assert_eq!(EmbedHosts::parse("https://A.example/ http://b.example:8080").expect("hosts").texts(), ["a.example", "b.example:8080"]);
         assert_eq!(EmbedHosts::parse(" , ").expect("none").to_stored(), None);
         assert_eq!(EmbedHosts::default().framed_by(), "*");
     }
@@ -147,7 +154,13 @@ mod tests {
             "'self'",
             "*",
             "*.com",
-            "http://a.b",
+            "http://",
+            "https://https://a.b",
+            "https://a.b//",
+            "https://a.b/c",
+            "https://a.b/;x",
+            "ftp://a.b",
+            "a.b/",
             "a.b/c",
             "a..b",
             "-a.b",

@@ -58,6 +58,19 @@ pub fn age(at_ms: i64, now_ms: i64) -> String {
     }
 }
 
+/// When something is going to end, as the rest of a sentence that begins with “Ends”; a date where that is more than a month.
+pub fn until(at_ms: i64, now_ms: i64) -> String {
+    let within = |n: i64, unit: &str| format!("in {n} {unit}{}", if n == 1 { "" } else { "s" });
+    let minutes = (at_ms - now_ms + 59_999) / 60_000;
+    match minutes {
+        ..=1 => within(1, "minute"),
+        2..=59 => within(minutes, "minute"),
+        60..=2879 => within((minutes + 30) / 60, "hour"),
+        2880..=44_640 => within((minutes + 720) / 1440, "day"),
+        _ => format!("on {}", date(at_ms)),
+    }
+}
+
 /// Frames per second: `25 fps`, `29.97 fps`.
 pub fn frame_rate(rate: FrameRate) -> String {
     let text = format!("{:.2}", rate.per_second());
@@ -145,6 +158,16 @@ mod tests {
         let expected = ["just now", "just now", "1 minute ago", "59 minutes ago", "1 hour ago", "2 hours ago", "yesterday", "2 days ago"];
         assert_eq!(said, expected);
         assert_eq!(age(0, 30 * 24 * 60 * minute), "1 Jan 1970");
+    }
+
+    #[test]
+    fn what_is_to_come_is_said_as_people_say_it() {
+        let minute = 60_000;
+        let said: Vec<String> = [-5, 1, 59, 90, 1440, 2880, 10_080, 43_200].into_iter().map(|left| until(left * minute, 0)).collect();
+        let expected = ["in 1 minute", "in 1 minute", "in 59 minutes", "in 2 hours", "in 24 hours", "in 2 days", "in 7 days", "in 30 days"];
+        assert_eq!(said, expected);
+        assert_eq!(until(365 * 1440 * minute, 0), "on 1 Jan 1971");
+        assert_eq!(until(1440 * minute, 30_000), "in 24 hours", "also a moment later");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which sites may show videos in their pages: the field for it, and the panel for the whole account.
+//! Which sites may show videos in their pages: the fields for it, and the panel for the whole account.
 
 use leptos::{either::Either, form::ActionForm, prelude::*};
 
@@ -7,7 +7,7 @@ use crate::{
     server_fns::grants::{SetAccountHosts, get_account_hosts},
 };
 
-/// A list of hosts, what is wrong with it, and that it was saved.
+/// A list of hosts, what is wrong with it, the button that saves it, and that it was saved.
 #[component]
 pub fn HostsField(
     /// Its id in the page.
@@ -20,6 +20,8 @@ pub fn HostsField(
     hint: &'static str,
     /// What saving came to.
     value: RwSignalOf<String>,
+    /// The button's classes.
+    button_class: &'static str,
 ) -> impl IntoView {
     let error = error_of(value);
     // What was refused stays in the field, also when the page was drawn anew.
@@ -34,7 +36,10 @@ pub fn HostsField(
                 aria-describedby=format!("{hint_id} {error_id}")>{shown}</textarea>
             <p id=hint_id class="small muted">{hint}</p>
         </div>
-        <p class="small" role="status">{move || saved().then_some("Saved.")}</p>
+        <div class="between start">
+            <button class=button_class>"Save sites"</button>
+            <p class="small muted" role="status">{move || saved().then_some("Saved.")}</p>
+        </div>
     }
 }
 
@@ -51,9 +56,8 @@ pub fn AccountHosts() -> impl IntoView {
                         <section class="panel" id="embed-hosts">
                             <h2>"Embedding"</h2>
                             <ActionForm action=action attr:class="form">
-                                <HostsField id="account-hosts" error_id="account-hosts-error" hosts value=action.value()
-                                    hint="Browsers show your videos in pages of these sites only, except where a video names its own. Empty: everywhere."/>
-                                <button class="button primary">"Save sites"</button>
+                                <HostsField id="account-hosts" error_id="account-hosts-error" hosts value=action.value() button_class="button primary"
+                                    hint="Only pages of these sites may show your videos, except where a video names its own. Empty: every page may."/>
                             </ActionForm>
                         </section>
                     }),

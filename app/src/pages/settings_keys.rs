@@ -39,10 +39,9 @@ pub fn Keys(
         }
     });
     Effect::new(move |_| {
-        let asked = revoke.input().get_untracked();
-        if let (Some(Ok(())), Some(revoked)) = (revoke.value().get(), asked) {
-            keys.update(|keys| keys.retain(|key| key.id != revoked.id));
-            fresh.update(|fresh| drop(fresh.take_if(|fresh| fresh.key.id == revoked.id)));
+        if let Some(Ok(revoked)) = revoke.value().get() {
+            keys.update(|keys| keys.retain(|key| key.id != revoked));
+            fresh.update(|fresh| drop(fresh.take_if(|fresh| fresh.key.id == revoked)));
             announcer.say("Key revoked", false);
         }
     });

@@ -1,20 +1,18 @@
 //! "Share with…": links that are for one person or site each, with an end, the time of their last use, and a way to take them back. And
 //! which sites may show the video.
 
-use domain::{
-    grant::NamedGrant,
-    ids::{GrantId, VideoId},
-};
-use leptos::{form::ActionForm, prelude::*};
+use domain::{grant::NamedGrant, ids::VideoId, video::Video};
+use leptos::{form::ActionForm, html, prelude::*};
 
-use super::embed_hosts::HostsField;
+use super::{embed_hosts::HostsField, video_side::embed_snippet};
 use crate::{
     components::{
         announcer::Announcer,
-        clock::Moment,
+        clock::{Clock, Moment},
         confirm::Confirm,
         copy_field::CopyField,
         fields::{FormError, TextField, error_of, kept},
+        words,
     },
     server_fns::grants::{GiveGrant, RevokeGrant, SetVideoHosts, Sharing},
 };
@@ -23,29 +21,32 @@ const ERROR: &str = "grant-error";
 /// Days until a link ends, and what that is called.
 const ENDS: [(u16, &str); 5] = [(1, "In a day"), (7, "In a week"), (30, "In 30 days"), (365, "In a year"), (0, "When revoked")];
 
-/// The panel of links.
+/// The panel of links, and the one of sites.
 #[component]
 pub fn ShareWith(
     /// The video.
-    id: VideoId,
+    video: RwSignal<Video>,
     /// How it is shared now.
     sharing: Sharing,
 ) -> impl IntoView {
+    let id = video.with_untracked(|video| video.id);
     let announcer = expect_context::<Announcer>();
     let grants = RwSignal::new(sharing.grants);
     let give = ServerAction::<GiveGrant>::new();
     let revoke = ServerAction::<RevokeGrant>::new();
-    let hosts = ServerAction::<SetVideoHosts>::new();
-    let error = error_of(give.value());
+    let form = NodeRef::<html::Form>::new();
     Effect::new(move |_| {
         if let Some(Ok(new)) = give.value().get() {
             grants.update(|grants| grants.insert(0, new));
             announcer.say("Link made. Copy it below.", false);
+            // Ready for the next one.
+            if let Some(form) = form.get_untracked() {
+                form.reset();
+            }
         }
     });
     Effect::new(move |_| {
-        let asked: Option<GrantId> = revoke.input().get_untracked().map(|asked| asked.grant);
-        if let (Some(Ok(())), Some(revoked)) = (revoke.value().get(), asked) {
+        if let Some(Ok(revoked)) = revoke.value().get() {
             grants.update(|grants| grants.retain(|grant| grant.id != revoked));
             announcer.say("Link revoked", false);
         }
@@ -53,65 +54,101 @@ pub fn ShareWith(
     view! {
         <section class="panel" id="share-with">
             <h2>"Share with…"</h2>
-            <p class="small muted">"A link of their own opens the video also while it is private, until it ends or you revoke it."</p>
-            <ActionForm action=give attr:class="form">
-                <FormError id=ERROR error/>
-                <input type="hidden" name="id" value=id.to_string()/>
-                <TextField id="grant-name" name="name" label="For whom" max=100 value=kept(error) error_id=ERROR error/>
-                <div class="field">
-                    <label for="grant-days">"Ends"</label>
-                    <select id="grant-days" name="days">
-                        {ENDS.map(|(days, words)| view! { <option value=days.to_string() selected=days == 7>{words}</option> }).collect_view()}
-                    </select>
-                </div>
-                <button class="button">"Make a link"</button>
-            </ActionForm>
+            <p class="small muted">"A link for one person or one site. It works while the video is private, too, until it ends or you revoke it."</p>
+            <GiveForm id give form/>
             <FormError id="grant-revoke-error" error=error_of(revoke.value())/>
             <ul class="grants">
                 <For each=move || grants.get() key=|grant| grant.id let(grant)>
-                    <Row video=id grant revoke/>
+                    <Row video grant revoke/>
                 </For>
             </ul>
-            <ActionForm action=hosts attr:class="form">
+        </section>
+        <Sites id hosts=sharing.hosts/>
+    }
+}
+
+#[component]
+fn GiveForm(id: VideoId, give: ServerAction<GiveGrant>, form: NodeRef<html::Form>) -> impl IntoView {
+    let error = error_of(give.value());
+    view! {
+        <ActionForm action=give node_ref=form attr:class="form grant-form">
+            <FormError id=ERROR error/>
+            <input type="hidden" name="id" value=id.to_string()/>
+            <TextField id="grant-name" name="name" label="For whom" max=100 value=kept(error) error_id=ERROR error/>
+            <div class="field">
+                <label for="grant-days">"Ends"</label>
+                <select id="grant-days" name="days">
+                    {ENDS.map(|(days, words)| view! { <option value=days.to_string() selected=days == 7>{words}</option> }).collect_view()}
+                </select>
+            </div>
+            <button class="button">"Make a link"</button>
+        </ActionForm>
+    }
+}
+
+#[component]
+fn Sites(id: VideoId, hosts: String) -> impl IntoView {
+    let action = ServerAction::<SetVideoHosts>::new();
+    view! {
+        <section class="panel" id="embed-sites">
+            <h2>"Embedding"</h2>
+            <ActionForm action=action attr:class="form">
                 <input type="hidden" name="id" value=id.to_string()/>
-                <HostsField id="video-hosts" error_id="video-hosts-error" hosts=sharing.hosts value=hosts.value()
-                    hint="Sites that may show this video in a page of theirs. Empty: those in your settings."/>
-                <button class="button">"Save sites"</button>
+                <HostsField id="video-hosts" error_id="video-hosts-error" hosts value=action.value() button_class="button"
+                    hint="Only pages of these sites may show this video. Empty: those that your settings name."/>
             </ActionForm>
         </section>
     }
 }
 
 #[component]
-fn Row(video: VideoId, grant: NamedGrant, revoke: ServerAction<RevokeGrant>) -> impl IntoView {
-    let NamedGrant { id, name, expires_at_ms, last_used_at_ms, watch_url, .. } = grant;
+fn Row(video: RwSignal<Video>, grant: NamedGrant, revoke: ServerAction<RevokeGrant>) -> impl IntoView {
+    let NamedGrant { id, name, expires_at_ms, last_used_at_ms, watch_url, embed_url, .. } = grant;
+    let snippet = Signal::derive(move || video.with(|video| embed_snippet(video, &embed_url)));
     view! {
         <li>
             <CopyField id=format!("grant-{id}") label=name.clone() text=Signal::stored(watch_url)/>
-            <p class="small muted">
-                {match expires_at_ms {
-                    Some(at_ms) => view! { "Ends "<Moment at_ms/>", " }.into_any(),
-                    None => view! { "Ends when revoked, " }.into_any(),
-                }}
-                {match last_used_at_ms {
-                    Some(at_ms) => view! { "last used "<Moment at_ms/> }.into_any(),
-                    None => view! { "never used" }.into_any(),
-                }}
-            </p>
-            <Confirm
-                id=format!("revoke-{id}")
-                button_class="button danger"
-                button=ViewFn::from(|| "Revoke")
-                button_label=format!("Revoke the link for {name}")
-                question=Signal::stored(format!("Revoke the link for “{name}”?"))
-                consequence="It opens nothing from then on, and what plays by it stops. This cannot be undone."
-            >
-                <ActionForm action=revoke>
-                    <input type="hidden" name="id" value=video.to_string()/>
-                    <input type="hidden" name="grant" value=id.to_string()/>
-                    <button class="button danger solid">"Revoke link"</button>
-                </ActionForm>
-            </Confirm>
+            <div class="between">
+                <p class="small muted">
+                    <End at_ms=expires_at_ms/>
+                    <br/>
+                    {match last_used_at_ms {
+                        Some(at_ms) => view! { "Last used "<Moment at_ms/> }.into_any(),
+                        None => view! { "Not used yet" }.into_any(),
+                    }}
+                </p>
+                <Confirm
+                    id=format!("revoke-{id}")
+                    button_class="button danger"
+                    button=ViewFn::from(|| "Revoke")
+                    button_label=format!("Revoke the link for {name}")
+                    question=Signal::stored(format!("Revoke the link for “{name}”?"))
+                    consequence="It opens nothing from then on, and what plays by it stops. This cannot be undone."
+                >
+                    <ActionForm action=revoke>
+                        <input type="hidden" name="id" value=video.with_untracked(|video| video.id).to_string()/>
+                        <input type="hidden" name="grant" value=id.to_string()/>
+                        <button class="button danger solid">"Revoke link"</button>
+                    </ActionForm>
+                </Confirm>
+            </div>
+            <details>
+                <summary>"Embed by this link"</summary>
+                <CopyField id=format!("grant-embed-{id}") label=format!("Markup for {name}") text=snippet/>
+            </details>
         </li>
     }
+}
+
+/// When a link ends, or that it has.
+#[component]
+fn End(at_ms: Option<i64>) -> impl IntoView {
+    let clock = expect_context::<Clock>();
+    let Some(at_ms) = at_ms else { return "Ends when you revoke it".into_any() };
+    let text = move || match clock.now_ms() {
+        Some(now) if at_ms <= now => format!("Ended {}", words::age(at_ms, now)),
+        Some(now) => format!("Ends {}", words::until(at_ms, now)),
+        None => format!("Ends on {}", words::date(at_ms)),
+    };
+    view! { <time class="num" datetime=words::timestamp(at_ms) title=words::date_and_time(at_ms)>{text}</time> }.into_any()
 }

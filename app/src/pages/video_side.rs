@@ -28,11 +28,10 @@ pub fn VideoSide(
     /// How it is shared.
     sharing: Sharing,
 ) -> impl IntoView {
-    let id = video.with_untracked(|video| video.id);
     view! {
         <aside class="video-side" aria-label="About this video">
             <Share video base/>
-            <ShareWith id sharing/>
+            <ShareWith video sharing/>
             <Renditions video/>
             <Source video/>
         </aside>
@@ -41,9 +40,7 @@ pub fn VideoSide(
 
 const fn visibility_words(visibility: Visibility) -> (Glyph, &'static str, &'static str) {
     match visibility {
-        Visibility::Private => {
-            (Glyph::Lock, "Private", "Only you can watch it, and whom you share it with below. Its own link shows nothing to others.")
-        }
+        Visibility::Private => (Glyph::Lock, "Private", "Only you can watch it, and whom you give a link of their own below."),
         Visibility::Unlisted => {
             (Glyph::Link, "With link", "Everybody who has the link can watch it. Search engines are told to stay away.")
         }
@@ -60,7 +57,9 @@ fn Share(video: RwSignal<Video>, base: String) -> impl IntoView {
     let visibility = Memo::new(move |_| video.with(|video| video.visibility));
     let base = StoredValue::new(base);
     let link = Signal::derive(move || base.with_value(|base| video.with(|video| format!("{base}/watch/{}", video.playback_id))));
-    let embed = Signal::derive(move || base.with_value(|base| video.with(|video| embed_snippet(video, base))));
+    let embed = Signal::derive(move || {
+        base.with_value(|base| video.with(|video| embed_snippet(video, &format!("{base}/embed/{}", video.playback_id))))
+    });
     Effect::new(move |_| {
         if let Some(Ok(changed)) = action.value().get() {
             announcer.say(&format!("Visibility: {}", visibility_words(changed.visibility).1), false);
@@ -88,21 +87,26 @@ fn Share(video: RwSignal<Video>, base: String) -> impl IntoView {
                 <FormError id="visibility-error" error/>
             </ActionForm>
             <p class="small muted">{move || visibility_words(visibility.get()).2}</p>
-            <CopyField id="share-link" label="Link" text=link/>
-            <CopyField id="embed-code" label="Embed in a page" text=embed/>
+            // While the video is private these open nothing for others.
+            <div hidden=move || visibility.get() == Visibility::Private>
+                <CopyField id="share-link" label="Link" text=link/>
+                <CopyField id="embed-code" label="Embed in a page" text=embed/>
+            </div>
             <p class="small"><a href=move || link.get() rel="external">"Open the watch page"</a></p>
         </section>
     }
 }
 
-/// The markup that shows a video in somebody's page, in the video's own shape.
-pub fn embed_snippet(video: &Video, base: &str) -> String {
+/// The markup that shows a video in somebody's page, in the video's own shape. `address` is that of the embed page. The page that it stands in
+/// is named to us, whatever else that page keeps to itself: which sites may embed is decided by it.
+pub fn embed_snippet(video: &Video, address: &str) -> String {
     let (width, height) =
         video.source.as_ref().map_or((16, 9), |source| (source.video.display_width.max(1), source.video.display_height.max(1)));
     format!(
-        "<iframe src=\"{base}/embed/{}\" title=\"{}\" style=\"width:100%;aspect-ratio:{width}/{height};border:0\" loading=\"lazy\" \
-         allow=\"autoplay; fullscreen; picture-in-picture; encrypted-media; web-share\" allowfullscreen></iframe>",
-        video.playback_id,
+        "<iframe src=\"{}\" title=\"{}\" style=\"width:100%;aspect-ratio:{width}/{height};border:0\" loading=\"lazy\" \
+         allow=\"autoplay; fullscreen; picture-in-picture; encrypted-media; web-share\" allowfullscreen \
+         referrerpolicy=\"strict-origin-when-cross-origin\"></iframe>",
+        attribute(address),
         attribute(&video.title),
     )
 }
@@ -180,7 +184,7 @@ mod tests {
     #[test]
     fn the_embed_snippet_cannot_be_broken_out_of() {
         let video = Video { title: "\"><script>alert(1)</script>".into(), ..video(1, Stage::Ready) };
-        let snippet = embed_snippet(&video, "https://video.example.com");
+        let snippet = embed_snippet(&video, &format!("https://video.example.com/embed/{}", video.playback_id));
         assert!(snippet.contains("title=\"&quot;&gt;&lt;script&gt;"), "{snippet}");
         assert!(snippet.contains(&format!("https://video.example.com/embed/{}\"", video.playback_id)));
         assert!(snippet.contains("aspect-ratio:16/9"));

@@ -308,6 +308,8 @@ impl Engine {
             return;
         }
         if Hls::is_supported() {
+            // Before anything is asked for: what is put into addresses has to be of this very playback.
+            self.sign_anew();
             let this = self.this.clone();
             let opened = Hls::open(&self.video, &url, self.at.get(), &self.signatures, move |event| {
                 let this = this.clone();
@@ -319,10 +321,7 @@ impl Engine {
                 });
             });
             match opened {
-                Ok(hls) => {
-                    drop(self.hls.replace(Some(Rc::new(hls))));
-                    self.sign_anew();
-                }
+                Ok(hls) => drop(self.hls.replace(Some(Rc::new(hls)))),
                 Err(_) => self.give_up(Trouble::Unsupported),
             }
         } else if !self.video.can_play_type("application/vnd.apple.mpegurl").is_empty() {

@@ -22,7 +22,10 @@ impl Trouble {
     /// Heading and next step.
     pub(super) const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Gone => ("This video is private or does not exist", "Ask whoever sent you the link for a new one."),
+            Self::Gone => (
+                "You can no longer watch this video",
+                "Its link has ended or was taken back, or it is private or deleted now. Ask whoever sent you the link for a new one.",
+            ),
             Self::Expired => ("The link to this video has run out", "Get a new one and go on where you were."),
             Self::Unsupported => ("This browser cannot play this video", "Update the browser, or open this page in another one."),
             Self::Unreachable => ("The video cannot be reached", "Check the connection, then try again."),

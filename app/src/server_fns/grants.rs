@@ -45,24 +45,25 @@ pub async fn give_grant(
     use crate::request;
     use ::server::services::grants::NewGrant;
     let state = request::state();
-    let user = request::viewer(&state).await?;
+    let actor = request::actor(&state).await?;
     let seconds = (days > 0).then(|| u64::from(days) * 86_400);
     let new = NewGrant { name: &name, seconds, embed_hosts: "" };
-    state.grants.create(user, id, new).await.map_err(|error| request::refuse(error).keeping(&name))
+    state.grants.create(actor, id, new).await.map_err(|error| request::refuse(error).keeping(&name))
 }
 
-/// Takes a link back.
+/// Takes a link back, and says which: what an action was asked is forgotten by the time its answer is looked at.
 #[server(prefix = "/app", endpoint = "videos/grants/revoke")]
 pub async fn revoke_grant(
     /// The video.
     id: VideoId,
     /// The grant.
     grant: GrantId,
-) -> Result<(), AppError> {
+) -> Result<GrantId, AppError> {
     use crate::request;
     let state = request::state();
-    let user = request::viewer(&state).await?;
-    state.grants.revoke(user, id, grant).await.map_err(request::refuse)
+    let actor = request::actor(&state).await?;
+    state.grants.revoke(actor, id, grant).await.map_err(request::refuse)?;
+    Ok(grant)
 }
 
 /// Says which sites may show a video; an empty list leaves it to the account's.
@@ -75,8 +76,8 @@ pub async fn set_video_hosts(
 ) -> Result<String, AppError> {
     use crate::request;
     let state = request::state();
-    let user = request::viewer(&state).await?;
-    let set = state.embed_rules.set_of_video(user, id, &hosts).await.map_err(|error| request::refuse(error).keeping(&hosts))?;
+    let actor = request::actor(&state).await?;
+    let set = state.embed_rules.set_of_video(actor, id, &hosts).await.map_err(|error| request::refuse(error).keeping(&hosts))?;
     Ok(set.texts().join(" "))
 }
 
@@ -97,7 +98,7 @@ pub async fn set_account_hosts(
 ) -> Result<String, AppError> {
     use crate::request;
     let state = request::state();
-    let user = request::viewer(&state).await?;
-    let set = state.embed_rules.set_of_account(user, &hosts).await.map_err(|error| request::refuse(error).keeping(&hosts))?;
+    let actor = request::actor(&state).await?;
+    let set = state.embed_rules.set_of_account(actor, &hosts).await.map_err(|error| request::refuse(error).keeping(&hosts))?;
     Ok(set.texts().join(" "))
 }

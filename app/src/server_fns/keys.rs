@@ -31,14 +31,15 @@ pub async fn create_key(
     state.api_keys.create(actor, &name, scope).await.map_err(|error| request::refuse(error).keeping(&name))
 }
 
-/// Revokes a key: requests with it are refused from now on.
+/// Revokes a key: requests with it are refused from now on. Says which: what an action was asked is forgotten by the time its answer is looked at.
 #[server(prefix = "/app", endpoint = "keys/revoke")]
 pub async fn revoke_key(
     /// The key.
     id: ApiKeyId,
-) -> Result<(), AppError> {
+) -> Result<ApiKeyId, AppError> {
     use crate::request;
     let state = request::state();
     let actor = request::actor(&state).await?;
-    state.api_keys.revoke(actor, id).await.map_err(request::refuse)
+    state.api_keys.revoke(actor, id).await.map_err(request::refuse)?;
+    Ok(id)
 }

@@ -51,8 +51,11 @@ impl FromServerFnError for AppError {
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         Self::from(match error {
             ServerFnErrorErr::Request(_) => Problem::new(Code::Internal, "The server cannot be reached. Check the network and try again."),
-            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => {
-                Problem::invalid("The form came in incomplete. Fill it in and send it again.")
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) | ServerFnErrorErr::Deserialization(_) => {
+                let problem = Problem::invalid("The form came in incomplete. Fill it in and send it again.");
+                // No function has begun that could say so.
+                crate::answer_status(problem.code.http_status());
+                problem
             }
             _ => Problem::internal(),
         })

@@ -11,12 +11,15 @@ pub(super) fn head(page: &WatchPage) -> impl IntoView + use<> {
     let WatchPage { playback, watch_url, embed_url, oembed_url, .. } = page.clone();
     let title = playback.title.clone();
     let poster = playback.poster_url.as_deref().map(|poster| absolute(&watch_url, poster));
+    // For who has a link of their own these open nothing; and what is in the link is not for the sites where it is pasted.
+    let embed_url = (!page.by_grant).then_some(embed_url);
+    let oembed_url = (!page.by_grant).then_some(oembed_url);
     view! {
         {basics(page.kind, title.clone(), !page.index)}
         <link rel="canonical" href=watch_url.clone() />
-        <link rel="alternate" type="application/json+oembed" href=oembed_url title=title.clone() />
-        {open_graph(&playback, &watch_url, &embed_url, poster.clone())}
-        {player_card(&playback, &embed_url, poster)}
+        {oembed_url.map(|oembed_url| view! { <link rel="alternate" type="application/json+oembed" href=oembed_url title=title /> })}
+        {open_graph(&playback, &watch_url, embed_url.as_deref(), poster.clone())}
+        {card(&playback, embed_url.as_deref(), poster)}
         {preloads(&playback)}
     }
 }
@@ -37,9 +40,11 @@ pub(super) fn basics(kind: Kind, title: String, hidden: bool) -> impl IntoView {
     }
 }
 
-fn open_graph(playback: &Playback, watch_url: &str, embed_url: &str, poster: Option<String>) -> impl IntoView + use<> {
+fn open_graph(playback: &Playback, watch_url: &str, embed_url: Option<&str>, poster: Option<String>) -> impl IntoView + use<> {
     let (width, height) = playback.size;
-    let secure = embed_url.starts_with("https://").then(|| embed_url.to_owned());
+    let embed = || embed_url.map(str::to_owned);
+    let of_embed = |value: String| embed_url.is_some().then_some(value);
+    let secure = embed().filter(|url| url.starts_with("https://"));
     let seconds = (playback.duration_ms >= 1000).then(|| (playback.duration_ms / 1000).to_string());
     [
         ("og:type", Some("video.other".to_owned())),
@@ -47,27 +52,32 @@ fn open_graph(playback: &Playback, watch_url: &str, embed_url: &str, poster: Opt
         ("og:title", Some(playback.title.clone())),
         ("og:url", Some(watch_url.to_owned())),
         ("og:image", poster),
-        ("og:video", Some(embed_url.to_owned())),
-        ("og:video:url", Some(embed_url.to_owned())),
+        ("og:video", embed()),
+        ("og:video:url", embed()),
         ("og:video:secure_url", secure),
-        ("og:video:type", Some("text/html".to_owned())),
-        ("og:video:width", Some(width.to_string())),
-        ("og:video:height", Some(height.to_string())),
-        ("og:video:duration", seconds),
+        ("og:video:type", of_embed("text/html".to_owned())),
+        ("og:video:width", of_embed(width.to_string())),
+        ("og:video:height", of_embed(height.to_string())),
+        ("og:video:duration", seconds.and_then(of_embed)),
     ]
     .into_iter()
     .filter_map(|(property, content)| content.map(|content| html::meta().attr("property", property).content(content)))
     .collect_view()
 }
 
-fn player_card(playback: &Playback, embed_url: &str, poster: Option<String>) -> impl IntoView + use<> {
+fn card(playback: &Playback, embed_url: Option<&str>, poster: Option<String>) -> impl IntoView + use<> {
     let (width, height) = playback.size;
+    let player = embed_url.map(|embed_url| {
+        view! {
+            <meta name="twitter:player" content=embed_url.to_owned() />
+            <meta name="twitter:player:width" content=width.to_string() />
+            <meta name="twitter:player:height" content=height.to_string() />
+        }
+    });
     view! {
-        <meta name="twitter:card" content="player" />
+        <meta name="twitter:card" content=if embed_url.is_some() { "player" } else { "summary_large_image" } />
         <meta name="twitter:title" content=playback.title.clone() />
-        <meta name="twitter:player" content=embed_url.to_owned() />
-        <meta name="twitter:player:width" content=width.to_string() />
-        <meta name="twitter:player:height" content=height.to_string() />
+        {player}
         {poster.map(|poster| view! { <meta name="twitter:image" content=poster /> })}
     }
 }

@@ -28,10 +28,13 @@ pub(super) fn document(page: &WatchPage) -> impl IntoView + use<> {
 }
 
 /// A document without one, for what is not to be had.
-pub(super) fn missing(kind: Kind) -> impl IntoView {
-    let title = "This video is private or does not exist";
+pub(super) fn missing(kind: Kind, by_grant: bool) -> impl IntoView {
+    if by_grant {
+        let advice = "It has ended or was taken back, or a part of it got lost on the way. Ask whoever sent it to you for a new one.";
+        return message(kind, "This link does not work any more", advice);
+    }
     let advice = "Ask whoever sent you the link for a new one. If it is your own video, sign in and look at who may watch it.";
-    message(kind, title, advice)
+    message(kind, "This video is private or does not exist", advice)
 }
 
 /// A document without one, for a frame in a site that may not show it.

@@ -64,12 +64,12 @@ fn a_pasted_link_shows_a_card_with_the_real_shape() {
 fn only_public_videos_are_indexed() {
     assert!(render(&page(Kind::Watch)).contains("noindex"));
     assert!(!render(&WatchPage { index: true, ..page(Kind::Watch) }).contains("noindex"));
-    assert!(render_missing(Kind::Watch).contains("noindex"));
+    assert!(render_missing(Kind::Watch, false).contains("noindex"));
 }
 
 #[test]
 fn the_pages_need_no_inline_script_and_no_style_attribute() {
-    for html in [render(&page(Kind::Watch)), render(&page(Kind::Embed)), render_missing(Kind::Embed), render_not_here()] {
+    for html in [render(&page(Kind::Watch)), render(&page(Kind::Embed)), render_missing(Kind::Embed, false), render_not_here()] {
         assert!(!html.contains(" style="), "{html}");
         assert!(!html.contains("<style"), "{html}");
     }
@@ -85,7 +85,12 @@ fn the_embed_is_the_player_alone() {
 #[test]
 fn who_came_by_a_link_of_their_own_is_not_shown_one_that_opens_nothing() {
     assert!(render(&page(Kind::Watch)).contains("Link to this video"));
-    assert!(!render(&WatchPage { by_grant: true, ..page(Kind::Watch) }).contains("Link to this video"));
+    let theirs = render(&WatchPage { by_grant: true, ..page(Kind::Watch) });
+    for needless in ["Link to this video", "oembed", "og:video\"", "twitter:player", "/embed/abc"] {
+        assert!(!theirs.contains(needless), "{needless} in {theirs}");
+    }
+    assert!(theirs.contains("summary_large_image") && theirs.contains("og:image"), "{theirs}");
+    assert!(render_missing(Kind::Watch, true).contains("This link does not work any more"));
     let refused = render_not_here();
     assert!(!refused.contains("id=\"playback\"") && !refused.contains("<script"), "{refused}");
 }

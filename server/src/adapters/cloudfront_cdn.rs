@@ -239,6 +239,24 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_opens_one_prefix_or_one_file_until_its_second_and_nothing_else() {
+        let (cdn, url) = (cdn(ECDSA), text(&vectors()["url"]).to_owned());
+        let [one, other] = [1, 2].map(|id| GenerationId(uuid::Uuid::from_u128(id)));
+        let poster = cdn.sign_file(one, Audience::Owner, "poster.jpg", 1_000);
+        for (query, resource) in [
+            (cdn.sign(one, Audience::Link, 1_000).query, format!("{url}/published/{one}/*")),
+            (cdn.sign(other, Audience::Owner, 1_000).query, format!("{url}/published/{other}/*")),
+            (poster.split_once('?').expect("a query").1.to_owned(), format!("{url}/published/{one}/poster.jpg")),
+            (cdn.sign_playlists("a-grant", 1_000).query, format!("{url}/hls/a-grant/*")),
+        ] {
+            let policy: Value = serde_json::from_slice(&decoded(parameter(&query, "Policy"))).expect("JSON");
+            let condition = serde_json::json!({ "DateLessThan": { "AWS:EpochTime": 1_000 } });
+            assert_eq!(policy, serde_json::json!({ "Statement": [{ "Resource": resource, "Condition": condition }] }));
+            assert!(resource.starts_with("https://"), "{resource}");
+        }
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded_and_what_has_expired_goes_first() {
         let cdn = cdn(ECDSA);
         let remember = |from: u64, count: usize| {

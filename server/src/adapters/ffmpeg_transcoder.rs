@@ -96,7 +96,8 @@ impl Transcoder for FfmpegTranscoder {
         match self.engine().await {
             Err(NotReady::NoSandbox(reason)) => Some(reason),
             // Whatever else is wrong shows with the first job, as it may be that job's.
-            Ok(_) | Err(NotReady::Broken(_)) => None,
+            Err(NotReady::Broken(_)) => None,
+            Ok(engine) => engine.refusal().await,
         }
     }
 

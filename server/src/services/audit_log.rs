@@ -62,10 +62,16 @@ impl Act {
         Self { subject: subject.into(), ..self }
     }
 
+    /// It was done to a video. Its title is its owner's own, and who reads the log may be somebody else: it goes by its id.
+    #[must_use]
+    pub fn on_video(self, video: Uuid) -> Self {
+        self.on(format!("video {video}"))
+    }
+
     /// More about it.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.detail.insert(name.to_owned(), value.into());
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.detail.insert(name.to_owned(), value.to_string());
         self
     }
 

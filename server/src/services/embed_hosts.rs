@@ -2,6 +2,7 @@
 //! hold to it; a program that pretends to be one is stopped by grants alone.
 
 use domain::{
+    audit::AuditKind,
     embed_hosts::EmbedHosts,
     error::Problem,
     ids::{PlaybackId, UserId, VideoId},
@@ -9,9 +10,15 @@ use domain::{
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::Expr};
 
 use crate::{
-    db::entity::{users, videos},
+    db::{
+        begin_write,
+        entity::{users, videos},
+    },
     error::Result,
-    services::grants::Grants,
+    services::{
+        audit_log::{Act, Actor},
+        grants::Grants,
+    },
 };
 
 /// The rules.
@@ -40,13 +47,17 @@ impl EmbedRules {
     ///
     /// # Errors
     /// Something in it is no host.
-    pub async fn set_of_account(&self, user: UserId, typed: &str) -> Result<EmbedHosts> {
+    pub async fn set_of_account(&self, actor: impl Into<Actor>, typed: &str) -> Result<EmbedHosts> {
+        let actor = actor.into();
         let hosts = EmbedHosts::parse(typed)?;
+        let transaction = begin_write(&self.db).await?;
         users::Entity::update_many()
             .col_expr(users::Column::EmbedHosts, Expr::value(hosts.to_stored()))
-            .filter(users::Column::Id.eq(user.0))
-            .exec(&self.db)
+            .filter(users::Column::Id.eq(actor.user.0))
+            .exec(&transaction)
             .await?;
+        changed(actor, &hosts).on("All videos").note(&transaction).await?;
+        transaction.commit().await?;
         Ok(hosts)
     }
 
@@ -64,17 +75,20 @@ impl EmbedRules {
     ///
     /// # Errors
     /// The video is not the user's, or something in the list is no host.
-    pub async fn set_of_video(&self, user: UserId, video: VideoId, typed: &str) -> Result<EmbedHosts> {
+    pub async fn set_of_video(&self, actor: impl Into<Actor>, video: VideoId, typed: &str) -> Result<EmbedHosts> {
+        let actor = actor.into();
         let hosts = EmbedHosts::parse(typed)?;
-        let changed = videos::Entity::update_many()
+        let mine = || videos::Entity::of(actor.user.0).filter(videos::Column::Id.eq(video.0));
+        let transaction = begin_write(&self.db).await?;
+        let row = mine().one(&transaction).await?.ok_or_else(Problem::not_found)?;
+        videos::Entity::update_many()
             .col_expr(videos::Column::EmbedHosts, Expr::value(hosts.to_stored()))
             .filter(videos::Column::Id.eq(video.0))
-            .filter(videos::Column::UserId.eq(user.0))
-            .exec(&self.db)
+            .filter(videos::Column::UserId.eq(actor.user.0))
+            .exec(&transaction)
             .await?;
-        if changed.rows_affected == 0 {
-            return Err(Problem::not_found().into());
-        }
+        changed(actor, &hosts).on_video(row.id).note(&transaction).await?;
+        transaction.commit().await?;
         Ok(hosts)
     }
 
@@ -94,4 +108,8 @@ impl EmbedRules {
             None => self.of_account(UserId(row.user_id)).await,
         }
     }
+}
+
+fn changed(actor: Actor, hosts: &EmbedHosts) -> Act {
+    Act::of(actor, AuditKind::EmbedHostsChanged).with("sites", hosts.to_stored().unwrap_or_else(|| "all".to_owned()))
 }

@@ -2,6 +2,7 @@
 //! whether it still opens anything is the row's to say.
 
 use domain::{
+    audit::AuditKind,
     embed_hosts::EmbedHosts,
     error::{Code, Problem},
     grant::{LinkSecret, NamedGrant},
@@ -16,9 +17,16 @@ use uuid::Uuid;
 
 use crate::{
     clock::now_ms,
-    db::entity::{grants, videos},
+    db::{
+        begin_write,
+        entity::{grants, videos},
+    },
     error::Result,
-    services::{private_media::PrivateMedia, videos::playback_id},
+    services::{
+        audit_log::{Act, Actor},
+        private_media::PrivateMedia,
+        videos::playback_id,
+    },
     signing::SigningKeys,
 };
 
@@ -67,15 +75,19 @@ impl Grants {
     ///
     /// # Errors
     /// The video is not the user's, or what is said of the grant cannot be taken.
-    pub async fn create(&self, user: UserId, video: VideoId, new: NewGrant<'_>) -> Result<NamedGrant> {
-        let row = self.video(user, video).await?;
+    pub async fn create(&self, actor: impl Into<Actor>, video: VideoId, new: NewGrant<'_>) -> Result<NamedGrant> {
+        let actor = actor.into();
         let name = clean_title(new.name).ok_or_else(|| Problem::invalid("Say for whom it is, so that you know it again."))?;
         if new.seconds.is_some_and(|seconds| !(1..=LONGEST_SECONDS).contains(&seconds)) {
             return Err(Problem::invalid("Let it end within ten years, or leave the end out.").into());
         }
         let embed_hosts = EmbedHosts::parse(new.embed_hosts)?.to_stored();
-        let standing = grants::Entity::of(user.0, video.0).filter(grants::Column::RevokedAtMs.is_null());
-        if standing.count(&self.db).await? >= MAX_GRANTS {
+        // Under the video's lock: of two who ask at once, the second counts what the first made.
+        let transaction = begin_write(&self.db).await?;
+        let row = videos::Entity::of(actor.user.0).filter(videos::Column::Id.eq(video.0)).lock_exclusive().one(&transaction).await?;
+        let row = row.ok_or_else(Problem::not_found)?;
+        let standing = grants::Entity::of(actor.user.0, video.0).filter(grants::Column::RevokedAtMs.is_null());
+        if standing.count(&transaction).await? >= MAX_GRANTS {
             let full = format!("A video has at most {MAX_GRANTS} links of this kind. Revoke one first.");
             return Err(Problem::new(Code::Conflict, full).into());
         }
@@ -83,7 +95,7 @@ impl Grants {
         let grant = grants::Model {
             id: Uuid::now_v7(),
             video_id: video.0,
-            user_id: user.0,
+            user_id: actor.user.0,
             name,
             created_at_ms: now,
             expires_at_ms: new.seconds.map(|seconds| now.saturating_add_unsigned(seconds * 1_000)),
@@ -91,7 +103,9 @@ impl Grants {
             last_used_at_ms: None,
             embed_hosts,
         };
-        grants::Entity::insert(grant.clone().into_active_model().reset_all()).exec_without_returning(&self.db).await?;
+        grants::Entity::insert(grant.clone().into_active_model().reset_all()).exec_without_returning(&transaction).await?;
+        Act::of(actor, AuditKind::GrantMade).on_video(row.id).with("link", grant.id).note(&transaction).await?;
+        transaction.commit().await?;
         Ok(self.shown(grant, &playback_id(&row)?))
     }
 
@@ -110,16 +124,23 @@ impl Grants {
     ///
     /// # Errors
     /// The user's video has no such grant.
-    pub async fn revoke(&self, user: UserId, video: VideoId, grant: GrantId) -> Result<()> {
-        let mine = || grants::Entity::of(user.0, video.0).filter(grants::Column::Id.eq(grant.0));
-        mine().one(&self.db).await?.ok_or_else(Problem::not_found)?;
-        grants::Entity::update_many()
+    pub async fn revoke(&self, actor: impl Into<Actor>, video: VideoId, grant: GrantId) -> Result<()> {
+        let actor = actor.into();
+        let row = self.video(actor.user, video).await?;
+        let mine = || grants::Entity::of(actor.user.0, video.0).filter(grants::Column::Id.eq(grant.0));
+        let transaction = begin_write(&self.db).await?;
+        mine().one(&transaction).await?.ok_or_else(Problem::not_found)?;
+        let revoked = grants::Entity::update_many()
             .col_expr(grants::Column::RevokedAtMs, Expr::value(now_ms()))
             .filter(grants::Column::Id.eq(grant.0))
-            .filter(grants::Column::UserId.eq(user.0))
+            .filter(grants::Column::UserId.eq(actor.user.0))
             .filter(grants::Column::RevokedAtMs.is_null())
-            .exec(&self.db)
+            .exec(&transaction)
             .await?;
+        if revoked.rows_affected > 0 {
+            Act::of(actor, AuditKind::GrantRevoked).on_video(row.id).with("link", grant.0).note(&transaction).await?;
+        }
+        transaction.commit().await?;
         self.private_media.revoke(grant);
         Ok(())
     }

@@ -14,7 +14,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
 
 use crate::{
     clock::now_seconds,
-    db::entity::{grants, videos},
+    db::entity::{grants, users, videos},
     error::Result,
     ports::{
         cdn::{Audience, Cdn},
@@ -107,10 +107,13 @@ impl Playbacks {
     /// # Errors
     /// The video is not there, or not the user's.
     pub async fn for_owner(&self, user: UserId, video: VideoId, lifetime: Lifetime) -> Result<Playback> {
+        // Not as everybody with the link: it goes on playing when they make it private.
+        self.playback(&self.own(user, video).await?, Right { audience: Audience::Owner, ends_at: None }, lifetime)
+    }
+
+    async fn own(&self, user: UserId, video: VideoId) -> Result<videos::Model> {
         let row = videos::Entity::of(user.0).filter(videos::Column::Id.eq(video.0)).one(&self.db).await?;
-        let row = row.ok_or_else(Problem::not_found)?;
-        let audience = if visibility(&row)? == Visibility::Private { Audience::Owner } else { Audience::Link };
-        self.playback(&row, Right { audience, ends_at: None }, lifetime)
+        Ok(row.ok_or_else(Problem::not_found)?)
     }
 
     /// What a visitor's player needs.
@@ -150,7 +153,10 @@ impl Playbacks {
     /// # Errors
     /// The video is not there or not the user's, or nothing of it can be played yet.
     pub async fn stream(&self, user: UserId, video: VideoId) -> Result<Stream> {
-        let playback = self.for_owner(user, video, Lifetime::Film).await?;
+        let row = self.own(user, video).await?;
+        // Programs hand it on: what was given for the link ends when the video becomes private.
+        let audience = if visibility(&row)? == Visibility::Private { Audience::Owner } else { Audience::Link };
+        let playback = self.playback(&row, Right { audience, ends_at: None }, Lifetime::Film)?;
         let (Some(url), Some(expires_at)) = (playback.url, playback.expires_at) else {
             let why = match playback.state {
                 PlaybackState::Failed => "This video failed and has nothing to play; GET /api/status says why.",
@@ -163,7 +169,9 @@ impl Playbacks {
     }
 
     async fn by_playback_id(&self, id: &PlaybackId) -> Result<videos::Model> {
-        let row = videos::Entity::by_playback_id(id.as_str()).one(&self.db).await?;
+        // Nothing of a disabled account plays.
+        let open = videos::Entity::by_playback_id(id.as_str()).filter(users::Entity::may_come_in(videos::Column::UserId));
+        let row = open.one(&self.db).await?;
         Ok(row.ok_or_else(Problem::not_found)?)
     }
 

@@ -1,4 +1,4 @@
-//! Which published generations belong to private videos and which named grants are revoked, in memory, so that a segment request can be
+//! Which published generations belong to private videos or to disabled accounts and which named grants are revoked, in memory, so that a segment request can be
 //! refused without a database: what was signed for everybody with the link stops within seconds of a video becoming private, and what was
 //! signed with a grant within seconds of its end.
 
@@ -13,12 +13,12 @@ use domain::{
     ids::{GenerationId, GrantId, VideoId},
     video::Visibility,
 };
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Select};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
 
 use crate::{
     clock::now_ms,
-    db::entity::{grants, videos},
+    db::entity::{grants, users, videos},
     error::Result,
 };
 
@@ -26,6 +26,10 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A transaction may commit a little after the time it wrote into its row, and that time is its own machine's.
 const OVERLAP_MS: i64 = 30_000;
+/// Once in so many looks, further back: what a machine with a slow clock wrote is late, and not lost.
+const FURTHER_EVERY: u64 = 30;
+/// How far.
+const FURTHER_MS: i64 = 3_600_000;
 
 /// A row's visibility, published generation and poster's generation.
 type Row = (String, Option<Uuid>, Option<Uuid>);
@@ -35,6 +39,14 @@ type Row = (String, Option<Uuid>, Option<Uuid>);
 pub struct PrivateMedia {
     generations: Arc<RwLock<HashSet<GenerationId>>>,
     revoked: Arc<RwLock<HashSet<GrantId>>>,
+    disabled: Arc<RwLock<Disabled>>,
+}
+
+/// Accounts that may not come in, and what they have published.
+#[derive(Debug, Default)]
+struct Disabled {
+    users: HashSet<Uuid>,
+    generations: HashSet<GenerationId>,
 }
 
 impl PrivateMedia {
@@ -46,6 +58,9 @@ impl PrivateMedia {
     /// Whether what was signed for `audience` still opens the generation, as of some seconds ago. That a grant has run out is not asked:
     /// nothing is signed with it for longer than it lasts.
     pub fn opens(&self, generation: GenerationId, audience: Audience) -> bool {
+        if self.disabled.read().unwrap_or_else(PoisonError::into_inner).generations.contains(&generation) {
+            return false;
+        }
         match audience {
             Audience::Owner => true,
             Audience::Link => !self.contains(generation),
@@ -65,6 +80,21 @@ impl PrivateMedia {
     pub async fn load(&self, db: &DatabaseConnection) -> Result<()> {
         self.note(private_query().into_tuple().all(db).await?);
         self.note_revoked(revoked_query(0).into_tuple().all(db).await?);
+        self.look_at_accounts(db).await
+    }
+
+    /// Looks who is disabled. Only where that has changed, what they have published is read anew.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn look_at_accounts(&self, db: &DatabaseConnection) -> Result<()> {
+        let users: HashSet<Uuid> = users::Entity::disabled().into_tuple::<Uuid>().all(db).await?.into_iter().collect();
+        if self.disabled.read().unwrap_or_else(PoisonError::into_inner).users == users {
+            return Ok(());
+        }
+        let rows: Vec<(Option<Uuid>, Option<Uuid>)> = disabled_query().into_tuple().all(db).await?;
+        let generations = rows.into_iter().flat_map(|(published, poster)| [published, poster]).flatten().map(GenerationId).collect();
+        *self.disabled.write().unwrap_or_else(PoisonError::into_inner) = Disabled { users, generations };
         Ok(())
     }
 
@@ -80,10 +110,11 @@ impl PrivateMedia {
     /// Looks for other processes' changes, until it is dropped.
     pub async fn follow(&self, db: &DatabaseConnection) {
         let mut since = now_ms();
-        loop {
+        for look in 1_u64.. {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = now_ms();
-            match self.look(db, since - OVERLAP_MS).await {
+            let back = if look.is_multiple_of(FURTHER_EVERY) { FURTHER_MS } else { OVERLAP_MS };
+            match self.look(db, since - back).await {
                 Ok(()) => since = now,
                 Err(error) => tracing::warn!(%error, "cannot look for videos that became private and grants that ended; trying again"),
             }
@@ -93,7 +124,7 @@ impl PrivateMedia {
     async fn look(&self, db: &DatabaseConnection, since_ms: i64) -> Result<()> {
         self.note(changed_query(since_ms).into_tuple().all(db).await?);
         self.note_revoked(revoked_query(since_ms).into_tuple().all(db).await?);
-        Ok(())
+        self.look_at_accounts(db).await
     }
 
     /// No grant comes back: revoked is revoked.
@@ -121,6 +152,13 @@ impl PrivateMedia {
 fn what_counts() -> Select<videos::Entity> {
     let columns = [videos::Column::Visibility, videos::Column::GenerationId, videos::Column::PosterGenerationId];
     videos::Entity::find().select_only().columns(columns)
+}
+
+/// What disabled accounts have published. Asked only when somebody is disabled or enabled, so it may look at all videos.
+pub fn disabled_query() -> Select<videos::Entity> {
+    let columns = [videos::Column::GenerationId, videos::Column::PosterGenerationId];
+    let users = users::Entity::disabled().into_query();
+    videos::Entity::find().select_only().columns(columns).filter(videos::Column::UserId.in_subquery(users))
 }
 
 /// All private videos.

@@ -96,7 +96,7 @@ impl Publishing {
         }
         for old in [row.generation_id, row.poster_generation_id].into_iter().flatten().filter(|old| *old != generation.0) {
             renditions::Entity::delete_many().filter(renditions::Column::GenerationId.eq(old)).exec(&transaction).await?;
-            Removal::Generation(GenerationId(old)).note(&transaction).await?;
+            Removal::Published(GenerationId(old)).note(&transaction).await?;
         }
         transaction.commit().await?;
         Ok(Held::Yes)

@@ -119,11 +119,25 @@ impl Videos {
     pub async fn set_visibility(&self, actor: impl Into<Actor>, video: VideoId, visibility: Visibility) -> Result<Video> {
         let actor = actor.into();
         let user = actor.user;
-        let changed = self.change(user, video, &[(videos::Column::Visibility, visibility.as_str().to_owned())]).await?;
+        let transaction = begin_write(&self.db).await?;
+        let mine = videos::Entity::of(user.0).filter(videos::Column::Id.eq(video.0));
+        let before = mine.lock_exclusive().one(&transaction).await?;
+        let before = before.ok_or_else(Problem::not_found)?;
+        if before.visibility != visibility.as_str() {
+            videos::Entity::update_many()
+                .col_expr(videos::Column::Visibility, Expr::value(visibility.as_str()))
+                .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()))
+                .filter(videos::Column::Id.eq(video.0))
+                .filter(videos::Column::UserId.eq(user.0))
+                .exec(&transaction)
+                .await?;
+            let act = Act::of(actor, AuditKind::VisibilityChanged).on_video(before.id);
+            act.with("from", before.visibility).with("to", visibility.as_str()).note(&transaction).await?;
+        }
+        transaction.commit().await?;
         self.private_media.refresh(&self.db, video).await?;
-        let act = Act::of(actor, AuditKind::VisibilityChanged).on(changed.title.clone());
-        act.with("visibility", visibility.as_str()).note(&self.db).await?;
-        Ok(changed)
+        self.changes.tell(Change::Video { user, video });
+        self.get(user, video).await
     }
 
     async fn change(&self, user: UserId, video: VideoId, changes: &[(videos::Column, String)]) -> Result<Video> {
@@ -148,18 +162,32 @@ impl Videos {
         self.row(actor.user, video).await?;
         let transaction = begin_write(&self.db).await?;
         let whole = Whole::lock(&transaction, actor.user, video).await?;
-        Act::of(actor, AuditKind::VideoDeleted).on(whole.video.title.clone()).note(&transaction).await?;
+        Act::of(actor, AuditKind::VideoDeleted).on_video(whole.video.id).note(&transaction).await?;
         self.remove(transaction, actor.user, whole).await
     }
 
-    /// Deletes a video because its account goes: that is noted as one act.
+    /// Deletes a video because its account goes: that is noted as one act. What it stored is noted to be removed;
+    /// [`Self::work_off_removals`] then does it for many at once.
     ///
     /// # Errors
     /// It is not there.
     pub async fn delete_with_account(&self, user: UserId, video: VideoId) -> Result<()> {
         let transaction = begin_write(&self.db).await?;
         let whole = Whole::lock(&transaction, user, video).await?;
-        self.remove(transaction, user, whole).await
+        self.let_go(transaction, user, whole).await
+    }
+
+    /// Takes note of who has been disabled or enabled: from now on nothing of theirs is delivered here, or all of it again. Other processes
+    /// see it within seconds, as this one does where it fails.
+    pub async fn look_at_accounts(&self) {
+        if let Err(error) = self.private_media.look_at_accounts(&self.db).await {
+            tracing::warn!(%error, "cannot look who is disabled; trying again");
+        }
+    }
+
+    /// Removes what is noted, as far as that takes a moment.
+    pub async fn work_off_removals(&self) {
+        self.removals.work_off_soon().await;
     }
 
     /// Deletes a video whose upload is not complete.
@@ -177,13 +205,18 @@ impl Videos {
     }
 
     async fn remove(&self, transaction: DatabaseTransaction, user: UserId, whole: Whole) -> Result<()> {
+        self.let_go(transaction, user, whole).await?;
+        self.removals.work_off_soon().await;
+        Ok(())
+    }
+
+    async fn let_go(&self, transaction: DatabaseTransaction, user: UserId, whole: Whole) -> Result<()> {
         let video = VideoId(whole.video.id);
         whole.note_removals(&transaction).await?;
         // Jobs, uploads and renditions go with it by their foreign keys.
         videos::Entity::delete_by_id(video.0).exec(&transaction).await?;
         transaction.commit().await?;
         self.changes.tell(Change::Deleted { user, video });
-        self.removals.work_off_soon().await;
         Ok(())
     }
 
@@ -203,7 +236,7 @@ impl Videos {
         if !advance(&transaction, video, Stage::Queued, &[(videos::Column::FailureCode, Expr::value(None::<String>))]).await? {
             return Err(Problem::new(Code::Conflict, "It is being processed already.").into());
         }
-        let job = jobs::enqueue(&transaction, video).await?;
+        let job = jobs::enqueue(&transaction, user, video).await?;
         transaction.commit().await?;
         if let Err(error) = self.queue.send(WakeUp { job, video }).await {
             // The row stands; workers look at the rows by themselves.

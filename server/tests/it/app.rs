@@ -28,6 +28,9 @@ use tower::ServiceExt;
 
 use crate::database::own::OwnDatabase;
 
+/// What signs links.
+pub(crate) const KEY: &[u8] = b"a key for tests";
+
 /// A running server. What holds connections is let go of before the database.
 pub(crate) struct App {
     pub(crate) folder: TempDir,
@@ -91,7 +94,7 @@ impl App {
         let settings = Settings::from_layers(None, &variables).expect("valid settings");
         let db = db::open(&settings.database, &settings.data_dir).await.expect("a database");
         let store = Arc::new(FsStore::open(settings.data_dir.join("store")).await.expect("a store"));
-        let key: Vec<u8> = b"a key for tests".to_vec();
+        let key = KEY.to_vec();
         let ffmpeg = FfmpegSettings {
             ffmpeg: settings.transcode.ffmpeg.clone(),
             ffprobe: settings.transcode.ffprobe.clone(),
@@ -111,6 +114,12 @@ impl App {
         let (state, worker) = assemble(settings, &db, ports, key.into(), down);
         let router = api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state.clone());
         Self { folder, state, db, router, shutdown, worker: Some(worker), _database: database }
+    }
+
+    /// Another process on the same data: services, connections and memory of its own.
+    pub(crate) async fn other_process(&self) -> Self {
+        let folder = self.folder.path().to_str().expect("a plain path");
+        Self::with(&[("MILLRACE_DATA_DIR", folder), ("MILLRACE_DATABASE_URL", &self._database.url())]).await
     }
 
     /// Lets the worker run from now on.

@@ -2,7 +2,11 @@
 
 use domain::{account::Scope, audit::AuditKind, error::Problem, video::Visibility};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
-use server::{clock::now_ms, db::entity::audit_log, services::audit_log::Actor};
+use server::{
+    clock::now_ms,
+    db::entity::audit_log,
+    services::{audit_log::Actor, grants::NewGrant},
+};
 
 use crate::{
     accounts::{HERE, sign_up},
@@ -18,11 +22,20 @@ async fn every_act_is_noted_with_who_and_where_and_without_a_secret() {
     accounts.sign_in("ada@example.com", "a good password", HERE).await.expect("in");
     accounts.sign_in("ada@example.com", "hunter2-hunter2", HERE).await.expect_err("wrong");
     accounts.sign_in("hunter2-hunter2@example.com", "x", HERE).await.expect_err("unknown");
-    accounts.change_password(actor, "a good password", "another password", "none").await.expect("changed");
+    accounts.change_password(actor, "a good password", "another password", None).await.expect("changed");
     let key = app.state.api_keys.create(actor, "laptop", Scope::Manage).await.expect("made");
     let somebody = crate::app::Somebody { user: ada.id, key: key.secret.clone() };
     let video = app.upload(&somebody, "Holiday.mp4", &noise(10)).await.parse().expect("an id");
     app.state.videos.set_visibility(actor, video, Visibility::Public).await.expect("set");
+    app.state.videos.set_visibility(actor, video, Visibility::Public).await.expect("nothing changes");
+    let new = NewGrant { name: "Grace", seconds: None, embed_hosts: "" };
+    let grant = app.state.grants.create(actor, video, new).await.expect("made");
+    let link = grant.watch_url.split_once("?grant=").expect("a secret").1.to_owned();
+    for _ in 0..2 {
+        app.state.grants.revoke(actor, video, grant.id).await.expect("revoked, once");
+    }
+    app.state.embed_rules.set_of_video(actor, video, "blog.example").await.expect("set");
+    app.state.embed_rules.set_of_account(actor, "").await.expect("set");
     app.state.videos.delete(actor, video).await.expect("deleted");
     app.state.api_keys.revoke(actor, key.key.id).await.expect("revoked");
     let invite = app.state.invites.create(actor, "Bob").await.expect("made");
@@ -46,6 +59,10 @@ async fn every_act_is_noted_with_who_and_where_and_without_a_secret() {
             AuditKind::PasswordChanged,
             AuditKind::KeyMade,
             AuditKind::VisibilityChanged,
+            AuditKind::GrantMade,
+            AuditKind::GrantRevoked,
+            AuditKind::EmbedHostsChanged,
+            AuditKind::EmbedHostsChanged,
             AuditKind::VideoDeleted,
             AuditKind::KeyRevoked,
             AuditKind::InviteMade,
@@ -62,10 +79,20 @@ async fn every_act_is_noted_with_who_and_where_and_without_a_secret() {
         let known = entry.kind != AuditKind::SignInFailed;
         assert_eq!(!entry.actor.is_empty(), known, "{entry:?}");
     }
+    // Its title, and for whom its links were, is nobody's business but its owner's.
+    let its_id = format!("video {video}");
     let deleted = entries.iter().find(|entry| entry.kind == AuditKind::VideoDeleted).expect("there");
-    assert_eq!((deleted.actor.as_str(), deleted.subject.as_str()), ("ada@example.com", "Holiday"));
+    assert_eq!((deleted.actor.as_str(), deleted.subject.as_str()), ("ada@example.com", its_id.as_str()));
+    let told = |kind| {
+        let entries = entries.iter().rev().filter(move |entry| entry.kind == kind);
+        entries.map(|entry| (entry.subject.as_str(), serde_json::to_string(&entry.detail).expect("JSON"))).collect::<Vec<_>>()
+    };
+    assert_eq!(told(AuditKind::VisibilityChanged), [(its_id.as_str(), r#"{"from":"unlisted","to":"public"}"#.to_owned())]);
+    assert_eq!(told(AuditKind::GrantRevoked), [(its_id.as_str(), format!(r#"{{"link":"{}"}}"#, grant.id))]);
+    let sites = [(its_id.as_str(), r#"{"sites":"blog.example"}"#.to_owned()), ("All videos", r#"{"sites":"all"}"#.to_owned())];
+    assert_eq!(told(AuditKind::EmbedHostsChanged), sites);
     let said = serde_json::to_string(&entries).expect("JSON");
-    for hidden in ["hunter2", "good password", "another password", &key.secret, &secret] {
+    for hidden in ["hunter2", "good password", "another password", "Holiday", "Grace", &key.secret, &secret, &link] {
         assert!(!said.contains(hidden), "{hidden} in {said}");
     }
 }

@@ -53,7 +53,8 @@ pub(crate) async fn another(app: &App, of: &Played, name: &str) -> Played {
     play(app, of.who.clone(), name).await
 }
 
-async fn play(app: &App, who: Somebody, name: &str) -> Played {
+/// A private video of somebody's that plays by a named grant; the worker runs.
+pub(crate) async fn play(app: &App, who: Somebody, name: &str) -> Played {
     let video = app.upload(&who, &format!("{name}.mp4"), CARS).await;
     let status = app.settled(&who, &video).await;
     assert_eq!(status["status"], "done", "{status}");

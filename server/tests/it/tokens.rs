@@ -1,15 +1,30 @@
 //! Grants, links and signed queries that somebody tampered with: all refused, none with an error of ours. And the paths that lead out of
 //! what was signed, in every form that they can be written.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     http::{Method, StatusCode},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::video::Visibility;
+use domain::{
+    grant::{Audience, Grant, Lifetime},
+    video::Visibility,
+};
+use server::{
+    adapters::origin_cdn::OriginCdn,
+    clock::now_seconds,
+    http::{AppState, api_routes, public_routes, session},
+    services::{
+        grants::Grants,
+        playback::{Lifetimes, Playbacks, Visitor},
+    },
+    signing::SigningKeys,
+};
 
 use crate::{
-    app::App,
+    app::{App, KEY},
     grants::{Played, playing},
 };
 
@@ -168,6 +183,82 @@ async fn no_spelling_of_a_path_leads_out_of_what_was_signed() {
         }
     }
     assert_eq!(app.get(None, &mine.segment).await.status, StatusCode::OK);
+}
+
+/// A token like the one that somebody holds, but for what `change` does, signed with `key`.
+pub(crate) fn forged(token: &str, key: &[u8], change: impl FnOnce(&mut Grant)) -> String {
+    let keys = SigningKeys::from(key.to_vec());
+    let mut grant = Grant { key_id: keys.current_id(), ..Grant::parse(token).expect("a grant").0 };
+    change(&mut grant);
+    grant.token(&keys.sign("millrace grant v2", &grant.claims()))
+}
+
+#[tokio::test]
+async fn a_token_ends_at_its_second_and_opens_no_more_than_it_says() {
+    let mut app = App::start().await;
+    let mine = playing(&mut app).await;
+    let other = crate::grants::another(&app, &mine, "other").await;
+    let opens = async |token: String| app.get(None, &format!("/hls/{token}/index.m3u8")).await.status;
+    assert_eq!(opens(forged(&mine.token, KEY, |_| {})).await, StatusCode::OK, "as the server signs it");
+    assert_eq!(opens(forged(&mine.token, KEY, |grant| grant.audience = Audience::Owner)).await, StatusCode::OK);
+    assert_eq!(opens(forged(&mine.token, KEY, |grant| grant.expires_at = now_seconds() - 1)).await, StatusCode::FORBIDDEN, "over");
+    assert_eq!(opens(forged(&mine.token, b"another key", |_| {})).await, StatusCode::FORBIDDEN, "another server's");
+    assert_eq!(opens(forged(&mine.token, KEY, |grant| grant.audience = Audience::Link)).await, StatusCode::FORBIDDEN, "of a private video");
+    let others = other.playback_id.parse().expect("an id");
+    let moved = forged(&mine.token, KEY, |grant| grant.playback_id = others);
+    assert_eq!(opens(moved).await, StatusCode::FORBIDDEN, "a grant of one video, signed for another");
+    let (generation, file) = other.generation_and_file();
+    let rendition = file.split('/').next().expect("a rendition").to_owned();
+    let theirs = format!("/hls/{}/{generation}/{rendition}.m3u8", mine.token);
+    assert_eq!(app.get(None, &theirs).await.status, StatusCode::NOT_FOUND, "another video's playlist");
+
+    // What is signed for the poster is signed for the poster alone.
+    let visitor = Visitor { user: None, grant: Some(&mine.link) };
+    let id = mine.playback_id.parse().expect("an id");
+    let poster = app.state.playback.for_viewer(&id, visitor, Lifetime::Renewed).await.expect("it opens").poster_url.expect("a poster");
+    let (poster, query) = poster.split_once('?').expect("a query");
+    assert_eq!(app.get(None, &format!("{poster}?{query}")).await.status, StatusCode::OK);
+    let (segment, segments_query) = mine.segment.split_once('?').expect("a query");
+    assert_eq!(app.get(None, &format!("{segment}?{query}")).await.code(), "grant_refused");
+    for doubled in [format!("{segments_query}&{segments_query}"), format!("{query}&{segments_query}"), format!("{segments_query}&{query}")]
+    {
+        assert_eq!(app.get(None, &format!("{segment}?{doubled}")).await.code(), "grant_refused", "{doubled}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_signing_key_changes_what_the_old_one_signed_plays_on_and_afterwards_it_does_not() {
+    let mut app = App::start().await;
+    let mine = playing(&mut app).await;
+    let old = [
+        format!("/hls/{}/index.m3u8", mine.token),
+        format!("/api/v1/playback/{}?grant={}", mine.playback_id, mine.link),
+        mine.segment.clone(),
+    ];
+    let new = || b"the next key".to_vec().into();
+    app.router = router(&app, SigningKeys::new(new(), Some(KEY.to_vec().into())));
+    for address in &old {
+        assert_eq!(app.get(None, address).await.status, StatusCode::OK, "{address}");
+    }
+    let playback = app.get(None, &old[1]).await.json();
+    let fresh = playback["url"].as_str().expect("a URL").to_owned();
+    app.router = router(&app, SigningKeys::new(new(), None));
+    for address in &old {
+        let status = app.get(None, address).await.status;
+        assert!(matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), "{status} {address}");
+    }
+    assert_eq!(app.get(None, &fresh).await.status, StatusCode::OK, "the new key signs, also while the old one is still believed");
+}
+
+/// The same server with other keys.
+fn router(app: &App, keys: SigningKeys) -> axum::Router {
+    let (mut state, url) = (app.state.clone(), app.state.settings.public_url.clone());
+    state.cdn = Arc::new(OriginCdn::new(url.clone(), keys.clone()));
+    state.grants = Grants::new(app.db.clone(), keys.clone(), state.private_media.clone(), url.clone());
+    let lifetimes = Lifetimes { renewed: 600, margin: 3_600 };
+    state.playback = Playbacks::new(app.db.clone(), state.cdn.clone(), keys, state.grants.clone(), url, lifetimes);
+    let sessions = session::layer(app.db.clone(), &state.settings);
+    api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state)
 }
 
 #[tokio::test]
