@@ -191,7 +191,7 @@ class Storm:
     def note_orphans(self, pid: int) -> None:
         """Remembers which jobs a process has that is about to be killed."""
         for row in self.jobs("state = 'running'"):
-            if str(row["lease_owner"]).startswith(f"{pid}-"):
+            if str(row["lease_owner"]).split("-")[1:2] == [str(pid)]:
                 self.orphaned[row["id"]] = (row["fence"], time.monotonic())
 
     def watch_orphans(self, stop: threading.Event) -> None:

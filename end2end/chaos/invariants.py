@@ -89,9 +89,9 @@ def leftovers(database: Database, data: Path) -> list[str]:
 
 def orphans(database: Database, data: Path) -> list[str]:
     """What nothing refers to."""
-    uploads = database.rows("SELECT id, complete FROM uploads")
+    uploads = database.rows("SELECT id, multipart_id, complete FROM uploads")
     complete = {row["id"] for row in uploads if row["complete"]}
-    unfinished = {row["id"] for row in uploads} - complete
+    unfinished = {row["multipart_id"] for row in uploads if not row["complete"]}
     # A body whose request was cut off is kept as long as it might still become a video, and is noted to go.
     noted = {row["target"] for row in database.rows("SELECT target FROM removals WHERE kind = 'source'")}
     generations = {

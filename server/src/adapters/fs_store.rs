@@ -1,6 +1,6 @@
 //! The store on a local disk.
 //!
-//! Below its root: `sources/{upload}` and `published/{generation}/…` are whole objects; `incoming/{upload}/` is an upload on its way:
+//! Below its root: `sources/{upload}` and `published/{generation}/…` are whole objects; `incoming/{multipart id}/` is an upload on its way:
 //! one preallocated file `data`, into which parts are written at their places in any order, and `ledger`, which lists the parts that are
 //! safe. A part is acknowledged when its bytes and its ledger line are on the disk (`fdatasync`), never before. Objects appear by rename.
 
@@ -167,10 +167,11 @@ impl BlobStore for FsStore {
         let StorageKey::Source { upload } = key else {
             return Err(BlobError::Unavailable("only sources come in parts".into()));
         };
-        let id = MultipartId(upload.to_string());
+        // A name of its own each time: of two that begin the same upload each has its own folder, and what a process left that died before its
+        // row was written is in nobody's way.
+        let id = MultipartId(format!("{upload}-{:016x}", rand::random::<u64>()));
         let folder = self.incoming(&id);
         blocking(move || {
-            // Not over one that is there: an upload on its way is never begun anew.
             std::fs::create_dir(&folder).map_err(disk)?;
             let file = std::fs::File::create(folder.join("data")).map_err(disk)?;
             if let Err(error) = preallocate(&file, plan.file_size) {

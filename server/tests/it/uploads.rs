@@ -4,7 +4,11 @@ use axum::{
     body::Body,
     http::{Method, StatusCode},
 };
-use domain::upload::PART_SIZE;
+use domain::{
+    ids::UploadId,
+    storage_key::StorageKey,
+    upload::{PART_SIZE, PartPlan},
+};
 
 use crate::app::{App, files_below, noise};
 
@@ -174,4 +178,23 @@ async fn the_same_request_many_times_at_once_begins_one_upload() {
         .collect();
     assert_eq!(videos.len(), 1, "{videos:?}");
     assert_eq!(files_below(&app.folder.path().join("store/incoming")).len(), 2, "data and ledger of one upload");
+}
+
+#[tokio::test]
+async fn what_a_dead_process_had_begun_is_in_nobodys_way() {
+    let app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let id = uuid::Uuid::now_v7();
+    // It made room for the file, and died before it wrote down that there is an upload.
+    let key = StorageKey::Source { upload: UploadId(id) };
+    app.state.store.begin_multipart(&key, PartPlan::for_size(1_000)).await.expect("begun");
+    let body = serde_json::json!({ "fileName": "clip.mp4", "size": 1_000, "uploadId": id }).to_string();
+    let answer = app.ask(Some(&ada), Method::POST, "/api/v1/uploads", &[("content-type", "application/json")], body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
+    let bytes = noise(1_000);
+    let part = format!("/api/v1/uploads/{id}/parts/1");
+    let sum = format!("{:08x}", crc32c::crc32c(&bytes));
+    assert_eq!(app.ask(Some(&ada), Method::PUT, &part, &[("x-millrace-crc32c", &sum)], bytes).await.status, StatusCode::OK);
+    let complete = app.ask(Some(&ada), Method::POST, &format!("/api/v1/uploads/{id}/complete"), &[], "").await;
+    assert_eq!(complete.status, StatusCode::OK, "{}", complete.text());
 }

@@ -32,6 +32,8 @@ use crate::ports::{
 
 /// How often the output's size is looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(3);
+/// How often it is looked whether anything new was told.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What an encode leaves.
 #[derive(Debug)]
@@ -100,6 +102,7 @@ async fn run(
     let finished = tokio::select! {
         finished = running => finished?,
         error = watch_size(out, most_bytes) => return Err(error),
+        error = watch_progress(progress, engine.limits.stall_time) => return Err(error),
     };
     if finished.status.success() {
         if !finished.stderr.trim().is_empty() {
@@ -137,6 +140,19 @@ async fn watch_size(folder: &Path, most_bytes: u64) -> TranscodeError {
             return source(FailureCode::LimitExceeded, format!("the output has {size} bytes, {most_bytes} are allowed"));
         }
     }
+}
+
+/// Ends when the encode has told of nothing new for too long: then it hangs, and another try may not. Ticks are counted, not the clock, so that a
+/// server which was stopped itself blames nobody.
+async fn watch_progress(progress: &Progress, limit: Duration) -> TranscodeError {
+    let (mut known, mut silent) = (progress.changes(), Duration::ZERO);
+    while silent < limit {
+        tokio::time::sleep(TICK).await;
+        let changes = progress.changes();
+        silent = if changes == known { silent + TICK } else { Duration::ZERO };
+        known = changes;
+    }
+    engine_failure("ffmpeg hangs", format!("it has told of nothing new for {} s", limit.as_secs()))
 }
 
 /// What a file takes on a disk at least: a million empty ones are not nothing.

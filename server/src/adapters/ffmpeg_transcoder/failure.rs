@@ -54,16 +54,20 @@ pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let detail = format!("{name} ended with {}: {}", finished.status, last_lines(said));
 
-    // A shell's way of passing a signal on, which bubblewrap follows, is 128 and its number. 9 is how the kernel ends what
-    // takes too much memory, 24 is too much processor time, 25 too large a file.
     // The walls could not be built: that is no file's doing.
     if finished.status.code() == Some(i32::from(NOT_BUILT)) && said.starts_with(COMPLAINT) {
         return TranscodeError::Engine(detail);
     }
+    // A shell's way of passing a signal on, which bubblewrap follows, is 128 and its number.
     let signal =
         finished.status.signal().or_else(|| finished.status.code().filter(|code| *code > 128 && *code < 192).map(|code| code - 128));
-    if matches!(signal, Some(9 | 24 | 25)) || says(&LIMITS) {
+    // 24 is too much processor time, 25 too large a file.
+    if matches!(signal, Some(24 | 25)) || says(&LIMITS) {
         return source(FailureCode::LimitExceeded, detail);
+    }
+    // Somebody killed it: an operator, or the kernel of a machine without memory, which is full for many reasons. Limits of ours end otherwise.
+    if signal == Some(9) {
+        return TranscodeError::Engine(detail);
     }
     if says(&MACHINE) {
         return TranscodeError::Engine(detail);
@@ -120,8 +124,10 @@ mod tests {
         assert_eq!(verdict(1 << 8, "x: Invalid data found when processing input"), Some(FailureCode::Damaged));
         assert_eq!(verdict(1 << 8, "stream 0, offset 0xeed9: partial file"), Some(FailureCode::Truncated));
         assert_eq!(verdict(1 << 8, "Picture size 16000x16000 exceeds specified max pixel count"), Some(FailureCode::PictureTooLarge));
-        assert_eq!(verdict(9, ""), Some(FailureCode::LimitExceeded));
-        assert_eq!(verdict(137 << 8, ""), Some(FailureCode::LimitExceeded));
+        assert_eq!(verdict(9, ""), None, "killed from outside: another try helps");
+        assert_eq!(verdict(137 << 8, ""), None);
+        assert_eq!(verdict(9, "Exiting normally, received signal 24."), Some(FailureCode::LimitExceeded));
+        assert_eq!(verdict(24, ""), Some(FailureCode::LimitExceeded));
         assert_eq!(verdict(255 << 8, "Exiting normally, received signal 24."), Some(FailureCode::LimitExceeded));
         assert_eq!(verdict(1 << 8, "Cannot allocate memory"), Some(FailureCode::LimitExceeded));
         assert_eq!(verdict(11, ""), Some(FailureCode::Damaged));

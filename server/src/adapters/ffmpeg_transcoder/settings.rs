@@ -50,6 +50,8 @@ pub struct Limits {
     pub encode_time_base: Duration,
     /// … and this many times the length of the video.
     pub encode_time_factor: u32,
+    /// Time after which an encode is ended that tells of nothing new.
+    pub stall_time: Duration,
     /// Threads of one program.
     pub threads: u32,
     /// Output may be this many times what the ladder's bit rates add up to.
@@ -68,6 +70,7 @@ impl Default for Limits {
             probe_time: Duration::from_secs(60),
             encode_time_base: Duration::from_secs(300),
             encode_time_factor: 30,
+            stall_time: Duration::from_secs(60),
             threads: std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(16).clamp(1, 16)),
             output_factor: 1.5,
         }

@@ -56,13 +56,7 @@ async fn cancel_stops_the_process_and_leaves_no_scratch() {
     let key = bench.upload(&bench.make(LONG, "long.avi")).await;
     let facts = bench.transcoder.probe(&key).await.expect("it is read");
     let (id, _) = bench.start(key, &facts, &ladder::plan(&facts)).await;
-    loop {
-        match bench.transcoder.poll(&id).await.expect("it works") {
-            TranscodeState::Running { percent: 0, .. } => tokio::time::sleep(Duration::from_millis(20)).await,
-            TranscodeState::Running { .. } => break,
-            TranscodeState::Done { .. } => panic!("it ended before it could be cancelled"),
-        }
-    }
+    until_under_way(&bench, &id).await;
     bench.transcoder.cancel(&id).await.expect("canceled");
     assert!(matches!(bench.transcoder.poll(&id).await, Err(TranscodeError::Engine(_))));
     assert_eq!(bench.scratch_entries(), 0);
@@ -70,6 +64,48 @@ async fn cancel_stops_the_process_and_leaves_no_scratch() {
     // Nothing there is no error.
     bench.transcoder.cancel(&id).await.expect("canceled");
     bench.transcoder.cancel(&TranscodeId("never".into())).await.expect("nothing to cancel");
+}
+
+/// Waits until an encode has come some way.
+async fn until_under_way(bench: &Bench, id: &TranscodeId) {
+    loop {
+        match bench.transcoder.poll(id).await.expect("it works") {
+            TranscodeState::Running { percent: 0, .. } => tokio::time::sleep(Duration::from_millis(20)).await,
+            TranscodeState::Running { .. } => return,
+            TranscodeState::Done { .. } => panic!("it ended too soon"),
+        }
+    }
+}
+
+/// Sends a signal to every ffmpeg that works below this folder.
+fn signal(path: &str, signal: &str) {
+    let mut sent = 0;
+    for folder in std::fs::read_dir("/proc").expect("a list of processes").flatten() {
+        let line = std::fs::read(folder.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&line).contains(path) {
+            let pid = folder.file_name();
+            sent += i32::from(std::process::Command::new("kill").arg(signal).arg(pid).status().is_ok_and(|status| status.success()));
+        }
+    }
+    assert!(sent > 0, "nothing works there");
+}
+
+#[tokio::test]
+async fn an_ffmpeg_that_hangs_or_is_killed_is_not_its_files_fault() {
+    let bench = Bench::with(SandboxMode::Auto, Limits { stall_time: Duration::from_secs(5), ..Limits::default() }).await;
+    let key = bench.upload(&bench.make(LONG, "long.avi")).await;
+    let facts = bench.transcoder.probe(&key).await.expect("it is read");
+    for (how, said) in [("-STOP", "nothing new"), ("-KILL", "ended with")] {
+        let (id, _) = bench.start(key.clone(), &facts, &ladder::plan(&facts)).await;
+        until_under_way(&bench, &id).await;
+        signal(&bench.path("scratch").to_string_lossy(), how);
+        match bench.finish(&id).await {
+            Err(TranscodeError::Engine(why)) => assert!(why.contains(said), "{how}: {why}"),
+            other => panic!("{how}: {other:?}"),
+        }
+        assert_eq!(bench.scratch_entries(), 0);
+        assert_eq!(processes_with(&bench.path("scratch").to_string_lossy()), 0);
+    }
 }
 
 /// Processes whose command line names this path, once those on their way out had a moment.
