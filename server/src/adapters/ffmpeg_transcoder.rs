@@ -44,7 +44,7 @@ use self::{
     progress::Progress,
 };
 pub use self::{
-    sandbox::helper::role as sandbox_role,
+    sandbox::exec::role as sandbox_role,
     settings::{FfmpegSettings, Limits, SandboxMode},
 };
 use crate::ports::{

@@ -6,7 +6,7 @@ use domain::video::FailureCode;
 
 use super::{
     child::Finished,
-    sandbox::helper::{COMPLAINT, NOT_BUILT},
+    sandbox::exec::{COMPLAINT, NOT_BUILT},
 };
 use crate::ports::transcoder::TranscodeError;
 

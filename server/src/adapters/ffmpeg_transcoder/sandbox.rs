@@ -15,7 +15,7 @@ use std::{
 use tokio::process::Command;
 
 mod escapes;
-pub(super) mod helper;
+pub(super) mod exec;
 mod self_test;
 mod syscalls;
 
@@ -117,7 +117,7 @@ impl Sandbox {
         // What a process was started with can be read by whatever takes it over, bubblewrap's own first process included.
         command.env_clear();
         let seconds = confined.cpu_time.as_secs().max(1);
-        command.arg(helper::EXEC).arg(format!("--walls={}", self.walls.label()));
+        command.arg(exec::EXEC).arg(format!("--walls={}", self.walls.label()));
         command.arg(format!("--memory={}", confined.memory_bytes)).arg(format!("--cpu={seconds}"));
         command.arg(format!("--file={}", confined.file_bytes));
         for (flag, path) in [

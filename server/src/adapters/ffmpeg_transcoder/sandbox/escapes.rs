@@ -22,7 +22,7 @@ use nix::{sys::ptrace, unistd::Pid};
 use rustix::process as process_rights;
 use serde::{Deserialize, Serialize};
 
-use super::helper::PROBE;
+use super::exec::PROBE;
 
 /// How long the attempt to outlive the parent goes on by itself.
 const LINGER: Duration = Duration::from_secs(4);

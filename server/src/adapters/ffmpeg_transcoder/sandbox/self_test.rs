@@ -22,7 +22,7 @@ use super::{
     super::{child, scratch::Scratch},
     Confined, Sandbox, Walls,
     escapes::{Attempt, Targets},
-    helper::{HOLD, PROBE},
+    exec::{HOLD, PROBE},
 };
 
 /// What is tried.
