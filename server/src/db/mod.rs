@@ -7,8 +7,8 @@
 use std::{path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         postgres::PgConnectOptions,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -24,6 +24,10 @@ pub mod migration;
 
 /// How long SQLite waits for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait until SQLite is asked again where it does not wait itself.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// <https://www.sqlite.org/rescode.html#busy>.
+const SQLITE_BUSY: u32 = 5;
 /// Connections that nobody needed for this long are closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Connections to PostgreSQL are opened anew after this long, so that they spread over what is behind an address.
@@ -73,7 +77,26 @@ pub async fn connect(settings: &DatabaseSettings, data_dir: &Path) -> Result<Dat
     } else {
         for_sqlite(&mut options);
     }
-    Database::connect(options).await
+    if postgres { Database::connect(options).await } else { connect_sqlite(options).await }
+}
+
+/// Several processes may make the file at once. Who turns it to WAL mode needs it alone, and SQLite asks nobody to wait for that: its busy
+/// time-out does not hold there (<https://www.sqlite.org/c3ref/busy_handler.html>). So the wait is here.
+async fn connect_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    let give_up = tokio::time::Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_busy(&error) && tokio::time::Instant::now() < give_up => tokio::time::sleep(ASK_AGAIN).await,
+            done => return done,
+        }
+    }
+}
+
+/// Whether SQLite said that another one writes (`SQLITE_BUSY` and what it is extended to, by the lowest byte of the code).
+fn is_busy(error: &DbErr) -> bool {
+    let DbErr::Conn(RuntimeErr::SqlxError(sqlx)) = error else { return false };
+    let code = sqlx.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 /// WAL mode with `synchronous=FULL`: a commit that was answered survives a power cut.
