@@ -57,6 +57,10 @@ system_programs() {
         missing+=("python3 with its venv module: runs the emulators of AWS")
         packages+=(python3 python3-venv)
     fi
+    if [ $with_tests = yes ]; then
+        need strace "shows that what was acknowledged had been brought to the disk before" strace
+        need faketime "gives one of two workers a wrong clock" faketime
+    fi
     [ $with_tests = no ] || need openssl "makes the certificate of that database for its tests" openssl
     [ ${#missing[@]} -eq 0 ] && return
 
