@@ -15,7 +15,7 @@ seed=${FUZZ_SEED:-20261122}
 tools=${BUILD_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace/tools}
 venv=$tools/schemathesis
 # Operations that are tested, and principals that send: what a number of requests is shared among.
-operations=20
+operations=27
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 
 # ---- The tool, pinned with hashes --------------------------------------------------------------------------------------------------

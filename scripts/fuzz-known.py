@@ -41,11 +41,26 @@ video = json.loads(ask("POST", "/api/upload", form, "multipart/form-data; bounda
 grants = [tell(f"/api/v1/videos/{video}/grants", {"name": f"somebody {number}"}) for number in range(50)]
 part = "0123456789"
 uploads = [tell("/api/v1/uploads", {"fileName": f"{number}.mp4", "size": len(part)})["uploadId"] for number in range(300)]
+
+
+def begin_by_tus():
+    headers = {"authorization": f"Bearer {key}", "tus-resumable": "1.0.0", "upload-length": str(len(part))}
+    request = urllib.request.Request(f"{url}/api/v1/tus", method="POST", headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.headers["location"].rsplit("/", 1)[1]
+
+
 known = {
     "*": {"path": {"video": [video], "upload": uploads}},
     "/api/upload": {"body": {"file": part, "title": "A title"}},
     "/api/status": {"query": {"videoId": [video]}},
     "/api/stream": {"query": {"videoId": [video]}},
+    "/api/v1/tus": {"headers": {"Tus-Resumable": "1.0.0", "Upload-Length": "10"}, "body": ""},
+    "/api/v1/tus/{upload}": {
+        "path": {"upload": [begin_by_tus() for _ in range(300)]},
+        "body": part,
+        "headers": {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH", "Content-Type": "application/offset+octet-stream"},
+    },
     "/api/v1/uploads/{upload}/parts/{number}": {"path": {"number": [1]}, "body": part, "headers": {"x-millrace-crc32c": crc32c(part.encode())}},
     # The first one stays, for its link.
     "/api/v1/videos/{video}/grants/{grant}": {"path": {"grant": [grant["id"] for grant in grants[1:]]}},

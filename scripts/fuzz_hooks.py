@@ -22,6 +22,8 @@ INSIDE = [
 ]
 answers: Counter = Counter()
 lock = threading.Lock()
+# Bytes of a file, as tus calls them.
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 
 
 @schemathesis.hook

@@ -2,7 +2,8 @@
 //!
 //! Below its root: `sources/{upload}` and `published/{generation}/…` are whole objects; `incoming/{multipart id}/` is an upload on its way:
 //! one preallocated file `data`, into which parts are written at their places in any order, and `ledger`, which lists the parts that are
-//! safe. A part is acknowledged when its bytes and its ledger line are on the disk (`fdatasync`), never before. Objects appear by rename.
+//! safe. A part is acknowledged when its bytes and its ledger line are on the disk (`fdatasync`), never before; new files and folders and
+//! what is renamed when their folder is as well. Objects appear by rename.
 
 use std::{
     collections::HashMap,
@@ -20,18 +21,24 @@ use domain::{
     upload::{PartPlan, PartReceipt},
 };
 use futures::StreamExt;
-use tokio::task::spawn_blocking;
 
 use super::{part_locks::PartLocks, resent_part};
-use crate::ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange, ByteStream, MultipartId};
+use crate::{
+    failpoints,
+    ports::blob_store::{AppendBytes, BlobError, BlobRead, BlobStore, ByteRange, ByteStream, Inventory, MeasureRoom, MultipartId},
+};
 
+mod append;
+mod disk;
+mod inventory;
 mod ledger;
 mod reads;
 mod sweep;
 
+use disk::{Writing, blocking, disk, make_folder, preallocate, sync_folder};
 use ledger::Ledger;
 use reads::{read_pieces, sizes_below};
-use sweep::{STREAM_PREFIX, sweep};
+use sweep::{STREAM_PREFIX, sweep, try_writing};
 
 /// Bytes gathered before they are handed to the disk.
 const WRITE_BUFFER: usize = 512 * 1024;
@@ -49,33 +56,6 @@ impl fmt::Display for FsStore {
     }
 }
 
-/// Maps what the disk says to what the port says.
-fn disk(error: std::io::Error) -> BlobError {
-    match error.kind() {
-        ErrorKind::NotFound => BlobError::NotFound,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BlobError::Full,
-        _ => BlobError::Unavailable(Box::new(error)),
-    }
-}
-
-/// Runs a piece of disk work where it may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
-    spawn_blocking(work).await.map_err(|error| BlobError::Unavailable(Box::new(error)))?
-}
-
-/// Makes a rename or a new file in `folder` survive a power cut.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
-}
-
-/// Reserves `size` bytes, so that a full disk shows at the beginning of an upload and not at its end.
-fn preallocate(file: &std::fs::File, size: u64) -> std::io::Result<()> {
-    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size) {
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(size),
-        other => other.map_err(Into::into),
-    }
-}
-
 impl FsStore {
     /// Opens the store below `root`, making the folder where it is missing.
     ///
@@ -85,7 +65,7 @@ impl FsStore {
         let root = blocking(move || {
             sweep(&root.join("incoming"));
             for folder in ["incoming", "sources", "published"] {
-                std::fs::create_dir_all(root.join(folder)).map_err(disk)?;
+                make_folder(&root.join(folder)).map_err(disk)?;
             }
             root.canonicalize().map_err(disk)
         })
@@ -101,10 +81,41 @@ impl FsStore {
         self.root.join("incoming").join(&upload.0)
     }
 
-    /// Writes `body` at `offset` of `file`, up to `length` bytes, and says how many came and what their checksum is. Stops when `evicted`
+    /// Makes the folder of an upload, with the ledger that `create_ledger` makes.
+    async fn begin(
+        &self,
+        key: &StorageKey,
+        plan: PartPlan,
+        create_ledger: impl FnOnce(&Path) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<MultipartId, BlobError> {
+        let StorageKey::Source { upload } = key else {
+            return Err(BlobError::Unavailable("only sources come in parts".into()));
+        };
+        // A name of its own each time: of two that begin the same upload each has its own folder, and what a process left that died before its
+        // row was written is in nobody's way.
+        let id = MultipartId(format!("{upload}-{:016x}", rand::random::<u64>()));
+        let folder = self.incoming(&id);
+        blocking(move || {
+            std::fs::create_dir(&folder).map_err(disk)?;
+            let file = std::fs::File::create(folder.join("data")).map_err(disk)?;
+            if let Err(error) = preallocate(&file, plan.file_size) {
+                // A full disk keeps nothing of an upload that cannot succeed; the first error is the one to tell.
+                let _ = std::fs::remove_dir_all(&folder);
+                return Err(disk(error));
+            }
+            create_ledger(&folder).map_err(disk)?;
+            // Its entries, then its own.
+            sync_folder(&folder).map_err(disk)?;
+            folder.parent().map_or(Ok(()), sync_folder).map_err(disk)
+        })
+        .await?;
+        Ok(id)
+    }
+
+    /// Writes `body` at `offset` of a file, up to `length` bytes, and says how many came and what their checksum is. Stops when `evicted`
     /// says that somebody else sends the same part.
     async fn write_at(
-        file: Arc<std::fs::File>,
+        writing: Arc<Writing>,
         mut offset: u64,
         length: u64,
         mut body: ByteStream,
@@ -128,9 +139,9 @@ impl FsStore {
                 buffer.extend_from_slice(&chunk);
             }
             if !buffer.is_empty() && (at_end || buffer.len() >= WRITE_BUFFER) {
-                let (file, bytes) = (Arc::clone(&file), buffer.split().freeze());
+                let (writing, bytes) = (Arc::clone(&writing), buffer.split().freeze());
                 let count = bytes.len() as u64;
-                blocking(move || file.write_all_at(&bytes, offset).map_err(disk)).await?;
+                blocking(move || writing.file.write_all_at(&bytes, offset).map_err(disk)).await?;
                 offset += count;
             }
             if at_end {
@@ -144,17 +155,24 @@ impl FsStore {
         let to = self.path(key);
         blocking(move || {
             let folder = to.parent().map(Path::to_path_buf).unwrap_or_default();
-            std::fs::create_dir_all(&folder).map_err(disk)?;
+            make_folder(&folder).map_err(disk)?;
+            failpoints::pass("store.rename.before");
             match std::fs::rename(&from, &to) {
                 Err(error) if error.kind() == ErrorKind::CrossesDevices => {
                     let partial = to.with_extension("partial");
-                    std::fs::copy(&from, &partial).map_err(disk)?;
-                    std::fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(disk)?;
-                    std::fs::rename(&partial, &to).map_err(disk)?;
+                    let copied = std::fs::copy(&from, &partial)
+                        .and_then(|_| std::fs::File::open(&partial)?.sync_all())
+                        .and_then(|()| std::fs::rename(&partial, &to));
+                    copied.map_err(|error| {
+                        // On a full disk, half a copy would keep it full.
+                        let _ = std::fs::remove_file(&partial);
+                        disk(error)
+                    })?;
                     std::fs::remove_file(&from).map_err(disk)?;
                 }
                 other => other.map_err(disk)?,
             }
+            failpoints::pass("store.rename.after");
             sync_folder(&folder).map_err(disk)
         })
         .await
@@ -164,26 +182,7 @@ impl FsStore {
 #[async_trait::async_trait]
 impl BlobStore for FsStore {
     async fn begin_multipart(&self, key: &StorageKey, plan: PartPlan) -> Result<MultipartId, BlobError> {
-        let StorageKey::Source { upload } = key else {
-            return Err(BlobError::Unavailable("only sources come in parts".into()));
-        };
-        // A name of its own each time: of two that begin the same upload each has its own folder, and what a process left that died before its
-        // row was written is in nobody's way.
-        let id = MultipartId(format!("{upload}-{:016x}", rand::random::<u64>()));
-        let folder = self.incoming(&id);
-        blocking(move || {
-            std::fs::create_dir(&folder).map_err(disk)?;
-            let file = std::fs::File::create(folder.join("data")).map_err(disk)?;
-            if let Err(error) = preallocate(&file, plan.file_size) {
-                // A full disk keeps nothing of an upload that cannot succeed; the first error is the one to tell.
-                let _ = std::fs::remove_dir_all(&folder);
-                return Err(disk(error));
-            }
-            Ledger::create(&folder).map_err(disk)?;
-            sync_folder(&folder).map_err(disk)
-        })
-        .await?;
-        Ok(id)
+        self.begin(key, plan, Ledger::create).await
     }
 
     async fn put_part(
@@ -210,12 +209,16 @@ impl BlobStore for FsStore {
             Err(BlobError::NotFound) if self.path(key).exists() => return Ok(receipt),
             other => other?,
         };
+        if ledger.is_appended() {
+            return Err(BlobError::BegunOtherwise);
+        }
         // A part that is safe is never written again.
         if let Some(known) = ledger.part(number) {
             return resent_part::compare(known, crc32c, body).await;
         }
-        let file = Arc::new(file);
-        let (written, crc) = Self::write_at(Arc::clone(&file), offset, length, body, turn.evicted()).await?;
+        let evicted = turn.evicted();
+        let writing = Arc::new(Writing { file, _turn: Some(turn) });
+        let (written, crc) = Self::write_at(Arc::clone(&writing), offset, length, body, evicted).await?;
         if written != length {
             return Err(BlobError::SizeMismatch);
         }
@@ -225,11 +228,13 @@ impl BlobStore for FsStore {
         let folder = self.incoming(upload);
         let done = receipt.clone();
         blocking(move || {
-            file.sync_data().map_err(disk)?;
-            Ledger::record(&folder, &done).map_err(disk)
+            writing.file.sync_data().map_err(disk)?;
+            failpoints::pass("upload.part.synced");
+            Ledger::record(&folder, &done).map_err(disk)?;
+            failpoints::pass("upload.part.recorded");
+            Ok(())
         })
         .await?;
-        drop(turn);
         Ok(receipt)
     }
 
@@ -263,6 +268,7 @@ impl BlobStore for FsStore {
         if ready {
             self.settle(data, key).await?;
         }
+        failpoints::pass("store.incoming.before_removal");
         self.abort_multipart(key, upload).await
     }
 
@@ -279,16 +285,17 @@ impl BlobStore for FsStore {
         let name = MultipartId(format!("{STREAM_PREFIX}{}", key.to_string().replace('/', "-")));
         let folder = self.incoming(&name);
         let data = folder.join("data");
-        let file = blocking({
+        let writing = blocking({
             let data = data.clone();
             move || {
                 std::fs::create_dir_all(&folder).map_err(disk)?;
-                std::fs::File::create(data).map(Arc::new).map_err(disk)
+                let file = std::fs::File::create(data).map_err(disk)?;
+                Ok(Arc::new(Writing { file, _turn: None }))
             }
         })
         .await?;
-        let stored = match Self::write_at(Arc::clone(&file), 0, max_size, body, std::future::pending()).await {
-            Ok((written, _)) => blocking(move || file.sync_all().map_err(disk)).await.map(|()| written),
+        let stored = match Self::write_at(Arc::clone(&writing), 0, max_size, body, std::future::pending()).await {
+            Ok((written, _)) => blocking(move || writing.file.sync_all().map_err(disk)).await.map(|()| written),
             Err(error) => Err(error),
         };
         let stored = match stored {
@@ -351,11 +358,28 @@ impl BlobStore for FsStore {
         .await
     }
 
+    async fn check(&self) -> Result<(), BlobError> {
+        let root = self.root.clone();
+        blocking(move || try_writing(&root).map_err(disk)).await
+    }
+
     fn url(&self, key: &StorageKey) -> String {
         format!("file://{}", self.path(key).display())
     }
 
     fn local_path(&self, key: &StorageKey) -> Option<PathBuf> {
         Some(self.path(key))
+    }
+
+    fn appender(&self) -> Option<&dyn AppendBytes> {
+        Some(self)
+    }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
+    }
+
+    fn measure(&self) -> Option<&dyn MeasureRoom> {
+        Some(self)
     }
 }

@@ -8,11 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use domain::{
-    ids::GenerationId,
+    ids::{GenerationId, UploadId},
     storage_key::StorageKey,
-    upload::{PartPlan, PartReceipt, PartTarget},
+    upload::{PART_SIZE_MIN, PartPlan, PartReceipt, PartTarget},
 };
 use futures::stream::BoxStream;
+use tokio::sync::watch;
+use uuid::Uuid;
 
 /// Bytes in pieces, in order.
 pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
@@ -38,6 +40,15 @@ pub enum BlobError {
     /// The sender stopped or its connection broke. Nothing was kept.
     #[error("the body broke off: {0}")]
     BodyInterrupted(String),
+    /// An appender is somewhere else than the upload; where the upload is.
+    #[error("{0} bytes are safe, which is not where the sender goes on")]
+    OffsetMismatch(u64),
+    /// The upload was begun in parts and is gone on with by appending, or the other way round.
+    #[error("the upload was begun in another way")]
+    BegunOtherwise,
+    /// Somebody else has the upload and does not let go of it.
+    #[error("somebody else has the upload")]
+    Busy,
     /// No space left.
     #[error("the store is full")]
     Full,
@@ -90,6 +101,11 @@ pub trait BlobStore: Debug + Display + Send + Sync {
     /// Opens an upload to `key`, cut as `plan` says.
     async fn begin_multipart(&self, key: &StorageKey, plan: PartPlan) -> Result<MultipartId, BlobError>;
 
+    /// The least that a part may have that is not the last one, in bytes.
+    fn least_part(&self) -> u64 {
+        PART_SIZE_MIN
+    }
+
     /// Takes a part. A part that is safe stays as it is: the same bytes sent again are acknowledged again, others are refused. Of two
     /// senders of one part the later one wins, and their bytes never mix.
     ///
@@ -134,16 +150,96 @@ pub trait BlobStore: Debug + Display + Send + Sync {
     /// Deletes everything below a prefix that ends in `/`. No error where there is nothing.
     async fn delete_prefix(&self, prefix: &str) -> Result<(), BlobError>;
 
+    /// Whether the store takes what it is given: by writing where that leaves nothing behind, else by asking for an object that nobody has.
+    async fn check(&self) -> Result<(), BlobError> {
+        match self.size(&StorageKey::Source { upload: UploadId(Uuid::nil()) }).await {
+            Ok(_) | Err(BlobError::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The object's URL in the store's own terms (`file:` or `s3:`), for the database.
     fn url(&self, key: &StorageKey) -> String;
 
     /// The object as a local file, for stores that have one; others are read through [`BlobStore::get`].
     fn local_path(&self, key: &StorageKey) -> Option<PathBuf>;
 
+    /// The ability to say what is there, whoever put it there, for stores that have it.
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        None
+    }
+
+    /// The ability to say how much room is left, for stores that have an end.
+    fn measure(&self) -> Option<&dyn MeasureRoom> {
+        None
+    }
+
     /// The ability to take parts without us in between, for stores that have it.
     fn presigner(&self) -> Option<&dyn PresignParts> {
         None
     }
+
+    /// The ability to take a file from its first byte to its last, cut wherever its sender likes, for stores that have it.
+    fn appender(&self) -> Option<&dyn AppendBytes> {
+        None
+    }
+}
+
+/// One object, as it stands in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its path. Not every path is a [`StorageKey`]: somebody else may have put something there.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last written, in milliseconds of the Unix epoch.
+    pub written_ms: i64,
+}
+
+/// Some of the objects below a prefix.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The objects.
+    pub objects: Vec<Listed>,
+    /// Ask with this for the next ones; `None` where there are no more.
+    pub next: Option<String>,
+}
+
+/// An upload that was begun and neither completed nor aborted, as it stands in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The store's name for it.
+    pub id: MultipartId,
+    /// Where its bytes would go; `None` where the store cannot tell: a body that came in one request.
+    pub key: Option<StorageKey>,
+    /// When something of it was last written, or when it was begun, in milliseconds of the Unix epoch.
+    pub touched_ms: i64,
+}
+
+/// An optional ability of a store: it can be looked through.
+#[async_trait::async_trait]
+pub trait Inventory: Send + Sync {
+    /// Objects below `sources/` or `published/`, about a thousand at once, from where `next` of the listing before says.
+    async fn list_objects(&self, prefix: &str, from: Option<String>) -> Result<Listing, BlobError>;
+
+    /// All uploads that are on their way, or were and have been forgotten.
+    async fn list_unfinished(&self) -> Result<Vec<Unfinished>, BlobError>;
+}
+
+/// The room on a disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In all.
+    pub total: u64,
+    /// What can still be written.
+    pub free: u64,
+}
+
+/// An optional ability of a store: it knows how much room is left.
+#[async_trait::async_trait]
+pub trait MeasureRoom: Send + Sync {
+    /// The room that is left, less what has been promised to unfinished uploads and not been taken from the disk yet.
+    async fn room(&self) -> Result<Room, BlobError>;
 }
 
 /// An optional ability of a store: clients send parts straight to it, by URLs that we sign.
@@ -165,4 +261,38 @@ pub trait PresignParts: Send + Sync {
 
     /// What every URL of a part begins with, so that pages may be allowed to reach it; absent where the store cannot tell.
     fn destination(&self) -> Option<String>;
+}
+
+/// What is kept of a body that breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// What has arrived.
+    WhatArrives,
+    /// Nothing: only its end shows whether its bytes are right.
+    TheWhole,
+}
+
+/// An optional ability of a store: bytes are appended to an upload, one sender at a time, however long each request's body is.
+///
+/// Such an upload has the same plan, list of parts and completion as one that comes in parts: a part is in the list once it is filled.
+#[async_trait::async_trait]
+pub trait AppendBytes: Send + Sync {
+    /// Opens an upload to `key` that is appended to. [`BlobStore::put_part`] refuses it.
+    async fn begin_append(&self, key: &StorageKey, plan: PartPlan) -> Result<MultipartId, BlobError>;
+
+    /// How many bytes are safe. Whoever appends is stopped before, and what had arrived is kept and counted.
+    async fn appended(&self, upload: &MultipartId) -> Result<u64, BlobError>;
+
+    /// Appends a body behind the first `offset` bytes, which have to be those that are safe; says how many are safe then. Whoever was
+    /// appending is stopped before. `safe` hears of bytes that are safe while more are on their way. At most a part's length of what had
+    /// arrived is lost where this process dies.
+    async fn append(
+        &self,
+        upload: &MultipartId,
+        plan: PartPlan,
+        offset: u64,
+        keep: Keep,
+        body: ByteStream,
+        safe: &watch::Sender<u64>,
+    ) -> Result<u64, BlobError>;
 }

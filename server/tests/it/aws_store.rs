@@ -8,7 +8,7 @@ use domain::{
     storage_key::StorageKey,
     upload::{PartReceipt, PartTarget},
 };
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use server::{
     adapters::{
         aws::sdk_config,
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::{
     plain_http::{PlainAnswer, send},
     store_contract::{PLAN, body, file, keeps_the_contract, part, read, source},
+    store_model::agrees_with_the_model,
 };
 
 /// An origin that the emulated buckets were told is the application's.
@@ -104,6 +105,14 @@ async fn put(url: &str, headers: &[(String, String)], bytes: &[u8]) -> PlainAnsw
 #[ignore = "needs the AWS emulators: make test-aws"]
 async fn s3_store_keeps_the_contract() {
     keeps_the_contract(Arc::new(store().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the AWS emulators: make test-aws"]
+async fn s3_store_agrees_with_the_model() {
+    let open = || async { Arc::new(store().await) as Arc<dyn BlobStore> }.boxed();
+    agrees_with_the_model(&open, PLAN.part_size, 6, 25).await;
+    assert!(store().await.appender().is_none(), "S3 takes parts alone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

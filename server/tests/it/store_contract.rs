@@ -11,7 +11,7 @@ use domain::{
 use futures::{StreamExt, TryStreamExt};
 use server::{
     adapters::fs_store::FsStore,
-    ports::blob_store::{BlobError, BlobStore, ByteRange, ByteStream, MultipartId},
+    ports::blob_store::{BlobError, BlobStore, ByteRange, ByteStream, MultipartId, Unfinished},
 };
 use uuid::Uuid;
 
@@ -196,6 +196,36 @@ async fn generations_are_listed_and_deleted(store: &dyn BlobStore) {
     store.delete_prefix(&StorageKey::generation_prefix(generation)).await.expect("and again");
 }
 
+/// For stores that can be looked through: what is there is listed once each, in pages or not, and what is on its way is known by its upload.
+async fn the_store_can_be_looked_through(store: &dyn BlobStore) {
+    let Some(inventory) = store.inventory() else { return };
+    let (kept, begun, generation) = (source(), source(), GenerationId(Uuid::now_v7()));
+    store.put_stream(&kept, body(b"a source"), 100).await.expect("stored");
+    let segment = StorageKey::published(generation, "720p/00000.m4s").expect("a good name");
+    store.put_stream(&segment, body(b"a segment"), 100).await.expect("stored");
+    let upload = store.begin_multipart(&begun, PLAN).await.expect("begun");
+    for (prefix, key, size) in [("sources/", &kept, 8), ("published/", &segment, 9)] {
+        let (mut found, mut from) = (Vec::new(), None);
+        loop {
+            let listing = inventory.list_objects(prefix, from).await.expect("listed");
+            found.extend(listing.objects.into_iter().filter(|object| object.path == key.to_string()));
+            from = listing.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found.iter().map(|object| object.size).collect::<Vec<_>>(), [size], "{key}");
+        assert!(found[0].written_ms > 1_600_000_000_000, "{found:?}");
+    }
+    let known = |unfinished: &Unfinished| unfinished.id == upload && unfinished.key.as_ref() == Some(&begun);
+    let unfinished = inventory.list_unfinished().await.expect("listed");
+    assert_eq!(unfinished.iter().filter(|one| known(one)).count(), 1, "{unfinished:?}");
+    store.abort_multipart(&begun, &upload).await.expect("aborted");
+    assert!(!inventory.list_unfinished().await.expect("listed").iter().any(known));
+    store.delete(&kept).await.expect("deleted");
+    store.delete_prefix(&StorageKey::generation_prefix(generation)).await.expect("deleted");
+}
+
 /// The suite.
 pub(crate) async fn keeps_the_contract(store: Arc<dyn BlobStore>) {
     parts_in_any_order_make_the_object(&*store).await;
@@ -205,6 +235,7 @@ pub(crate) async fn keeps_the_contract(store: Arc<dyn BlobStore>) {
     bodies_of_unknown_length(&*store).await;
     ranges_and_deletion(&*store).await;
     generations_are_listed_and_deleted(&*store).await;
+    the_store_can_be_looked_through(&*store).await;
 }
 
 #[tokio::test]

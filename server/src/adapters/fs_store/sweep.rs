@@ -4,6 +4,8 @@ use std::{path::Path, time::Duration};
 
 /// Start of the names under `incoming/` of bodies that come in one piece.
 pub(super) const STREAM_PREFIX: &str = "stream-";
+/// Start of the name of a file that stands for a moment, in which it is seen that files can be written.
+const CHECK_PREFIX: &str = ".check-";
 /// A body in one piece into which nothing was written for this long belongs to a process that died.
 const STREAM_SILENCE: Duration = Duration::from_secs(3600);
 
@@ -20,6 +22,14 @@ pub(super) fn sweep(incoming: &Path) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Writes a file below `root` and takes it away again.
+pub(super) fn try_writing(root: &Path) -> std::io::Result<()> {
+    let file = root.join(format!("{CHECK_PREFIX}{}", std::process::id()));
+    let written = std::fs::write(&file, b"a check whether files can be written\n");
+    let removed = std::fs::remove_file(&file);
+    written.and(removed)
 }
 
 #[cfg(test)]

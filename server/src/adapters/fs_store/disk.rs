@@ -1,0 +1,56 @@
+//! The disk itself: what its errors mean, and what makes files and folders survive a power cut.
+
+use std::{io::ErrorKind, path::Path};
+
+use tokio::task::spawn_blocking;
+
+use crate::{adapters::part_locks::Turn, ports::blob_store::BlobError};
+
+/// Maps what the disk says to what the port says.
+pub(super) fn disk(error: std::io::Error) -> BlobError {
+    match error.kind() {
+        ErrorKind::NotFound => BlobError::NotFound,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BlobError::Full,
+        _ => BlobError::Unavailable(Box::new(error)),
+    }
+}
+
+/// Runs a piece of disk work where it may block.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
+    spawn_blocking(work).await.map_err(|error| BlobError::Unavailable(Box::new(error)))?
+}
+
+/// Makes a rename or a new file in `folder` survive a power cut.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    // What is above a relative path of one name has no name of its own.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Makes a folder, and those above it that are missing, so that they survive a power cut.
+pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let made = match std::fs::create_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => match folder.parent() {
+            Some(parent) => make_folder(parent).and_then(|()| make_folder(folder)),
+            None => Err(error),
+        },
+        other => other,
+    };
+    made.and_then(|()| folder.parent().map_or(Ok(()), sync_folder))
+}
+
+/// Reserves `size` bytes, so that a full disk shows at the beginning of an upload and not at its end.
+pub(super) fn preallocate(file: &std::fs::File, size: u64) -> std::io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(size),
+        other => other.map_err(Into::into),
+    }
+}
+
+/// A file that is written to. Whose turn it is to write there keeps it until the last write has ended, also where nobody waits for it any more.
+#[derive(Debug)]
+pub(super) struct Writing {
+    pub(super) file: std::fs::File,
+    pub(super) _turn: Option<Turn>,
+}
