@@ -9,6 +9,14 @@ use crate::{
 
 /// Parts are this large unless the file is so large that there would be too many of them.
 pub const PART_SIZE: u64 = 8 * 1024 * 1024;
+/// No part but the last is smaller than this, whatever is asked for.
+pub const PART_SIZE_MIN: u64 = 1024 * 1024;
+/// No part is larger than this because somebody asked for it; only for files so large that there would be too many parts.
+pub const PART_SIZE_MAX: u64 = 32 * 1024 * 1024;
+/// Part sizes are multiples of this.
+const PART_SIZE_STEP: u64 = 256 * 1024;
+/// Most bytes in a [`BeginUpload::fingerprint`].
+pub const FINGERPRINT_MAX: usize = 64;
 /// No more parts than this in a file (S3's limit, so that every store can hold every file).
 pub const MAX_PARTS: u64 = 10_000;
 /// Parts of one tab in flight at once: HTTP/1.1 allows six connections a host, and the event stream takes one.
@@ -29,8 +37,14 @@ pub struct PartPlan {
 impl PartPlan {
     /// The plan for a file of `file_size` bytes.
     pub fn for_size(file_size: u64) -> Self {
-        let needed = file_size.div_ceil(MAX_PARTS).next_multiple_of(256 * 1024);
-        Self { file_size, part_size: PART_SIZE.max(needed) }
+        Self::for_wish(file_size, Some(PART_SIZE), PART_SIZE_MIN)
+    }
+
+    /// The plan for a file of `file_size` bytes whose sender would like parts of `wish` bytes, in a store that takes none smaller than `least`.
+    pub fn for_wish(file_size: u64, wish: Option<u64>, least: u64) -> Self {
+        let needed = file_size.div_ceil(MAX_PARTS).next_multiple_of(PART_SIZE_STEP);
+        let wish = wish.unwrap_or(PART_SIZE).clamp(PART_SIZE_MIN, PART_SIZE_MAX).max(least);
+        Self { file_size, part_size: wish.next_multiple_of(PART_SIZE_STEP).max(needed) }
     }
 
     /// Number of parts; parts are numbered from 1.
@@ -49,12 +63,13 @@ impl PartPlan {
 
     /// The parts that are not among `received`.
     pub fn missing(self, received: &[u32]) -> Vec<u32> {
+        let received: std::collections::BTreeSet<u32> = received.iter().copied().collect();
         (1..=self.part_count()).filter(|number| !received.contains(number)).collect()
     }
 }
 
 /// What the browser says when it begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BeginUpload {
     /// Name of the file on the user's machine. Shown, never used as a path.
@@ -68,6 +83,45 @@ pub struct BeginUpload {
     /// Title to give the video; the file's name without its extension where absent.
     #[serde(default)]
     pub title: Option<String>,
+    /// Bytes that each part but the last should have, as suits the client's line. The answer's `partSize` is what counts: it stays within what the
+    /// store takes and within 10,000 parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_size: Option<u64>,
+    /// Something by which the client knows the file again, such as a digest of some of its bytes: at most 64 printable ASCII characters. It is
+    /// given back in the list of unfinished uploads, and means nothing to the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+/// An upload that has begun and is not complete, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnfinishedUpload {
+    /// The upload.
+    pub upload_id: UploadId,
+    /// The video it becomes.
+    pub video_id: VideoId,
+    /// Name of the file on the machine it came from.
+    pub file_name: String,
+    /// Bytes in the file.
+    pub size: u64,
+    /// Percent of its parts that have arrived, as last looked up.
+    pub percent: u8,
+    /// What the client said it knows the file by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Milliseconds of the Unix epoch of the last part.
+    pub updated_at_ms: i64,
+    /// Milliseconds of the Unix epoch at which it is given up, unless a part comes before.
+    pub expires_at_ms: i64,
+}
+
+/// The uploads of an account that can be continued, the one that was active last first; at most fifty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnfinishedUploads {
+    /// The uploads.
+    pub uploads: Vec<UnfinishedUpload>,
 }
 
 /// What the server answers: all the browser needs to send the file, wherever the bytes go.
@@ -146,6 +200,10 @@ pub fn check_begin(begin: &BeginUpload, max_size: u64) -> Result<(), Problem> {
     if begin.file_name.is_empty() || begin.file_name.len() > 1024 {
         return Err(Problem::invalid("The file needs a name of at most 1024 bytes."));
     }
+    let printable = |text: &String| (1..=FINGERPRINT_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !begin.fingerprint.as_ref().is_none_or(printable) {
+        return Err(Problem::invalid(format!("A fingerprint has 1 to {FINGERPRINT_MAX} printable ASCII characters without spaces.")));
+    }
     Ok(())
 }
 
@@ -204,6 +262,13 @@ mod tests {
         }
 
         #[test]
+        fn a_wish_is_granted_within_bounds(file_size in 1_u64..50_000_000_000_000, wish in any::<u64>(), least in 0_u64..8_000_000) {
+            let plan = PartPlan::for_wish(file_size, Some(wish), least);
+            prop_assert!(u64::from(plan.part_count()) <= MAX_PARTS && plan.part_size >= least.max(PART_SIZE_MIN));
+            prop_assert!(plan.part_size <= PART_SIZE_MAX || file_size > PART_SIZE_MAX * (MAX_PARTS - 1));
+        }
+
+        #[test]
         fn any_file_name_gives_a_showable_title(name in "\\PC{0,300}") {
             let title = title_from_file_name(&name);
             prop_assert!(!title.is_empty() && title.chars().count() <= 200);
@@ -214,6 +279,24 @@ mod tests {
     fn missing_parts_are_named() {
         let plan = PartPlan::for_size(PART_SIZE * 3 + 1);
         assert_eq!(plan.missing(&[1, 4]), [2, 3]);
+    }
+
+    #[test]
+    fn wishes_of_browsers_are_kept() {
+        let wish = |bytes| PartPlan::for_wish(60_000_000, Some(bytes), PART_SIZE_MIN).part_size;
+        assert_eq!((wish(2 * PART_SIZE_MIN), wish(1), wish(u64::MAX)), (2 * PART_SIZE_MIN, PART_SIZE_MIN, PART_SIZE_MAX));
+        assert_eq!(PartPlan::for_wish(60_000_000, None, PART_SIZE_MIN).part_size, PART_SIZE);
+        // What S3 asks for.
+        assert_eq!(PartPlan::for_wish(60_000_000, Some(1), 5 * 1024 * 1024).part_size, 5 * 1024 * 1024);
+    }
+
+    #[test]
+    fn a_fingerprint_is_short_and_plain() {
+        let begin = |text: &str| BeginUpload { file_name: "a".into(), size: 1, fingerprint: Some(text.into()), ..BeginUpload::default() };
+        assert!(check_begin(&begin("c1-0123456789abcdef"), 10).is_ok());
+        for bad in ["", "two words", "\n", "\u{e9}", &"x".repeat(65)] {
+            assert!(check_begin(&begin(bad), 10).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

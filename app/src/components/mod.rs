@@ -1,5 +1,6 @@
 //! The pieces that pages are made of.
 
+pub mod alerts;
 pub mod announcer;
 pub mod card;
 pub mod chips;

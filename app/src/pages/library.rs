@@ -18,7 +18,7 @@ use crate::{
     icons::{Glyph, Icon},
     live::{Live, LiveEvent},
     server_fns::videos::list_videos,
-    uploader::drop_overlay::FileChooser,
+    uploader::{drop_overlay::FileChooser, resume_card::ResumeCard},
 };
 
 /// What of the library is asked for.
@@ -104,6 +104,7 @@ fn Library(search: String, from_newest: bool, page: VideoPage) -> impl IntoView 
             <h1>{move || searched().map_or_else(|| "Videos".to_owned(), |search| format!("Videos with “{search}”"))}</h1>
             {(!from_newest).then(|| view! { <a class="button" href=page_url(searched(), None)>"Back to the newest"</a> })}
         </div>
+        <ResumeCard/>
         {move || match (empty.get(), searched()) {
             (false, None) => EitherOf3::A(view! { <DropHint/> }),
             (true, None) => EitherOf3::B(view! { <Empty/> }),

@@ -13,6 +13,11 @@ pub fn delay_ms(failures: u32, random: f64) -> f64 {
     (step * (0.5 + 0.5 * random.clamp(0.0, 1.0))).max(FIRST_MS)
 }
 
+/// Milliseconds to wait where something has to be cleared up first: minutes instead of seconds, at most ten.
+pub fn long_delay_ms(failures: u32, random: f64) -> f64 {
+    (delay_ms(failures, random) * 120.0).min(600_000.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,6 +27,11 @@ mod tests {
         let longest: Vec<f64> = (1..=9).map(|failures| delay_ms(failures, 1.0)).collect();
         assert_eq!(longest, [500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 30_000.0, 30_000.0, 30_000.0]);
         assert_eq!(delay_ms(u32::MAX, 1.0), 30_000.0);
+    }
+
+    #[test]
+    fn long_waits_are_minutes() {
+        assert_eq!((long_delay_ms(1, 1.0), long_delay_ms(2, 0.5), long_delay_ms(30, 1.0)), (60_000.0, 90_000.0, 600_000.0));
     }
 
     #[test]

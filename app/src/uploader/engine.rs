@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use domain::{
+    account::Account,
     ids::{UploadId, VideoId},
-    upload::{BeginUpload, PartTarget},
+    upload::{BeginUpload, PartTarget, UploadTicket},
 };
 use gloo_timers::future::TimeoutFuture;
 use leptos::{ev, prelude::*, task::spawn_local};
@@ -13,32 +14,45 @@ use send_wrapper::SendWrapper;
 use web_sys::{File, FileList, XmlHttpRequest};
 
 use super::{
-    item::ItemKey,
+    fingerprint,
+    item::{ItemKey, Trouble},
+    locks::{self, Lock},
+    pace::Pace,
     queue::{Queue, Step},
     refusal::SendError,
     requests,
+    resume::Unfinished,
     send_part::{PartRequest, read_part},
 };
-use crate::components::announcer::Announcer;
+use crate::{components::announcer::Announcer, server_fns::accounts::current_account, session::Session};
 
 /// All uploads of this tab.
 #[derive(Debug, Clone, Copy)]
 pub struct Uploader {
     /// What is to do and how far it is.
     pub queue: RwSignal<Queue>,
-    files: StoredValue<HashMap<ItemKey, SendWrapper<File>>>,
+    /// What began before and is not complete.
+    pub unfinished: RwSignal<Unfinished>,
+    pub(super) files: StoredValue<HashMap<ItemKey, SendWrapper<File>>>,
+    pub(super) locks: StoredValue<HashMap<ItemKey, SendWrapper<Lock>>>,
+    pub(super) account: StoredValue<Option<Account>>,
+    pub(super) watching: StoredValue<bool>,
     ids: StoredValue<HashMap<ItemKey, UploadId>>,
     requests: StoredValue<HashMap<(ItemKey, u32), SendWrapper<XmlHttpRequest>>>,
     wake_at: StoredValue<Option<f64>>,
-    announcer: Announcer,
+    pub(super) announcer: Announcer,
 }
 
 impl Uploader {
     /// An uploader with nothing to do, put into the context; in the browser it follows the network and asks before the page is left.
-    pub fn provide(announcer: Announcer) -> Self {
+    pub fn provide(announcer: Announcer, session: Session) -> Self {
         let uploader = Self {
             queue: RwSignal::new(Queue::default()),
+            unfinished: RwSignal::new(Unfinished::default()),
             files: StoredValue::new(HashMap::new()),
+            locks: StoredValue::new(HashMap::new()),
+            account: StoredValue::new(None),
+            watching: StoredValue::new(false),
             ids: StoredValue::new(HashMap::new()),
             requests: StoredValue::new(HashMap::new()),
             wake_at: StoredValue::new(None),
@@ -46,14 +60,33 @@ impl Uploader {
         };
         provide_context(uploader);
         Effect::new(move |_| uploader.listen());
+        Effect::new(move |_| uploader.meet(session.account.get().and_then(Result::ok).flatten()));
         uploader
     }
 
-    /// Takes files up, as chosen, dropped or pasted.
+    /// Takes files up, as chosen, dropped or pasted. One that an unfinished upload began with goes on with that.
     pub fn add(self, list: Option<FileList>) {
         let Some(list) = list else { return };
-        let files: Vec<File> = (0..list.length()).filter_map(|at| list.item(at)).collect();
-        let keys = self.change(|queue| queue.add(files.iter().map(|file| (file.name(), file.size() as u64)))).unwrap_or_default();
+        let files = (0..list.length()).filter_map(|at| list.item(at));
+        let (known, new): (Vec<_>, Vec<_>) = files.map(|file| (self.offer_for(&file), file)).partition(|(offer, _)| offer.is_some());
+        for (offer, file) in known {
+            spawn_local(async move {
+                let Some(offer) = offer else { return };
+                if self.go_on(offer, file.clone()).await.is_err() {
+                    self.add_new(vec![file]);
+                }
+            });
+        }
+        self.add_new(new.into_iter().map(|(_, file)| file).collect());
+    }
+
+    fn add_new(self, files: Vec<File>) {
+        if files.is_empty() {
+            return;
+        }
+        let owner = self.account.get_value();
+        let described: Vec<_> = files.iter().map(|file| (file.name(), file.size() as u64)).collect();
+        let keys = self.change(|queue| queue.add(described, owner.as_ref())).unwrap_or_default();
         self.files.update_value(|known| {
             known.extend(keys.into_iter().zip(files).map(|(key, file)| (key, SendWrapper::new(file))));
         });
@@ -64,7 +97,7 @@ impl Uploader {
     pub fn remove(self, key: ItemKey) {
         let upload = self.change(|queue| queue.remove(key)).flatten();
         self.abort(key);
-        self.files.update_value(|files| drop(files.remove(&key)));
+        self.let_go(key);
         if let Some(upload) = upload {
             spawn_local(requests::take_back(upload));
         }
@@ -92,7 +125,16 @@ impl Uploader {
     }
 
     fn listen(self) {
+        let pace = speed_before().map_or_else(Pace::default, Pace::remembered);
+        self.queue.set(Queue::with_pace(pace));
         self.queue.update(|queue| queue.set_online(window().navigator().on_line()));
+        // Back from sleep or from another tab: what waited for the network need not wait longer.
+        let _ = window_event_listener(ev::visibilitychange, move |_| {
+            if !document().hidden() {
+                self.change(|queue| queue.hurry(|item| item.trouble == Some(Trouble::Network)));
+                self.pump();
+            }
+        });
         let online = move |online| {
             move |_: web_sys::Event| {
                 self.change(|queue| queue.set_online(online));
@@ -111,13 +153,14 @@ impl Uploader {
     }
 
     /// Hands out what may be done now, and comes back when something may be tried again.
-    fn pump(self) {
+    pub(super) fn pump(self) {
         let now = js_sys::Date::now();
         let steps = self.queue.try_update(|queue| queue.next_steps(now)).unwrap_or_default();
         for step in steps {
             spawn_local(async move {
                 match step {
                     Step::Begin(key, begin) => self.begin(key, begin).await,
+                    Step::Look(key, upload) => self.look(key, upload).await,
                     Step::Part(key, number) => self.part(key, number).await,
                     Step::Complete(key, upload) => self.complete(key, upload).await,
                 }
@@ -137,14 +180,42 @@ impl Uploader {
     async fn begin(self, key: ItemKey, mut begin: BeginUpload) {
         // The same on every try, so that a lost answer does not begin a second upload.
         begin.upload_id = self.ids.try_update_value(|ids| *ids.entry(key).or_insert_with(random_id));
-        match requests::begin(&begin).await {
+        match self.tell_of(key, &mut begin).await {
             Ok(ticket) => {
                 let upload = ticket.upload_id;
                 if self.change(|queue| queue.began(key, ticket)) == Some(false) {
                     requests::take_back(upload).await;
+                } else if let Some(lock) = locks::take(upload).await {
+                    self.locks.update_value(|locks| drop(locks.insert(key, SendWrapper::new(lock))));
                 }
             }
-            Err(error) => self.fail(key, None, error),
+            Err(error) => self.fail(key, None, error).await,
+        }
+    }
+
+    async fn tell_of(self, key: ItemKey, begin: &mut BeginUpload) -> Result<UploadTicket, SendError> {
+        let file = self.files.with_value(|files| files.get(&key).cloned()).ok_or(SendError::Aborted)?;
+        begin.fingerprint = Some(fingerprint::of(&file).await?);
+        // Nothing of one account's becomes another's because somebody else signed in meanwhile.
+        self.check_owner(key).await?;
+        requests::begin(begin).await
+    }
+
+    async fn look(self, key: ItemKey, upload: UploadId) {
+        match requests::look(upload).await {
+            Ok(ticket) => drop(self.change(|queue| queue.began(key, ticket))),
+            Err(error) => self.fail(key, None, error).await,
+        }
+    }
+
+    /// Whether the one whose file this is is the one who is signed in.
+    async fn check_owner(self, key: ItemKey) -> Result<(), SendError> {
+        let owner = self.queue.with_untracked(|queue| queue.get(key).and_then(|item| item.owner.clone()));
+        let now = current_account().await.map_err(|_| SendError::Network)?;
+        match (owner, now) {
+            (Some(owner), Some(now)) if owner.id != now.id => Err(SendError::OtherAccount(owner.email)),
+            (_, None) => Err(SendError::Refused(requests::refusal(401, "", None))),
+            _ => Ok(()),
         }
     }
 
@@ -154,8 +225,9 @@ impl Uploader {
         match sent {
             Ok(()) => {
                 self.change(|queue| queue.arrived(key, number, js_sys::Date::now()));
+                self.queue.with_untracked(|queue| queue.pace().bytes_per_second().map(remember_speed));
             }
-            Err(error) => self.fail(key, Some(number), error),
+            Err(error) => self.fail(key, Some(number), error).await,
         }
     }
 
@@ -186,17 +258,30 @@ impl Uploader {
         match requests::complete(upload).await {
             Ok(()) => {
                 self.change(|queue| queue.completed(key));
-                self.files.update_value(|files| drop(files.remove(&key)));
+                self.let_go(key);
             }
-            Err(error) => self.fail(key, None, error),
+            Err(error) => self.fail(key, None, error).await,
         }
     }
 
-    fn fail(self, key: ItemKey, part: Option<u32>, error: SendError) {
+    /// What is done with is read no more, and free for other tabs.
+    fn let_go(self, key: ItemKey) {
+        self.files.update_value(|files| drop(files.remove(&key)));
+        self.locks.update_value(|locks| drop(locks.remove(&key)));
+    }
+
+    async fn fail(self, key: ItemKey, part: Option<u32>, mut error: SendError) {
+        // What is somebody else's is not there: it may be ours, and somebody else at the door.
+        if matches!(&error, SendError::Refused(refusal) if refusal.status == 404)
+            && let Err(other) = self.check_owner(key).await
+        {
+            error = other;
+        }
         let random = js_sys::Math::random();
         let ended = self.change(|queue| queue.failed(key, part, error, js_sys::Date::now(), random)).flatten();
         if let Some(upload) = ended {
             self.abort(key);
+            self.let_go(key);
             spawn_local(requests::take_back(upload));
         }
     }
@@ -218,12 +303,25 @@ impl Uploader {
     }
 
     /// Changes the queue and says what it has to say.
-    fn change<T>(self, act: impl FnOnce(&mut Queue) -> T) -> Option<T> {
+    pub(super) fn change<T>(self, act: impl FnOnce(&mut Queue) -> T) -> Option<T> {
         let (result, said) = self.queue.try_update(|queue| (act(queue), queue.take_announcements()))?;
         for announcement in said {
             self.announcer.say(&announcement.text, announcement.urgent);
         }
         Some(result)
+    }
+}
+
+/// Where the browser keeps how fast the line was.
+const SPEED_KEY: &str = "millrace-upload-speed";
+
+fn speed_before() -> Option<f64> {
+    window().local_storage().ok()??.get_item(SPEED_KEY).ok()??.parse().ok()
+}
+
+fn remember_speed(bytes_per_second: f64) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        drop(storage.set_item(SPEED_KEY, &bytes_per_second.round().to_string()));
     }
 }
 

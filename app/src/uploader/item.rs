@@ -1,12 +1,13 @@
 //! One file on its way: its state, what a failure means for it, and what of it is shown.
 
 use domain::{
+    account::Account,
     error::{Code, Problem},
     ids::{UploadId, VideoId},
-    upload::UploadTicket,
+    upload::{UnfinishedUpload, UploadTicket},
 };
 
-use super::{backoff, parts::Parts, refusal::SendError, speed::Speed};
+use super::{backoff, parts::Parts, refusal::SendError, speed::Speed, words};
 
 /// Tells the files of one tab apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +22,8 @@ pub enum Phase {
     Beginning,
     /// Parts are going.
     Sending,
+    /// The server is being asked what it has.
+    Looking,
     /// Every part arrived; the server is being told so.
     Completing,
     /// The server has the whole file.
@@ -49,6 +52,10 @@ pub enum Trouble {
     Network,
     /// The session ended.
     SignedOut,
+    /// Somebody else is signed in now; this one's address is whose upload it is.
+    OtherAccount(String),
+    /// The server has no room; what it has it keeps.
+    StorageFull,
     /// The server said this, and may say otherwise later.
     Refused(String),
 }
@@ -66,6 +73,8 @@ pub struct Item {
     pub phase: Phase,
     /// Whether the user holds it.
     pub paused: bool,
+    /// Whose upload it is: it goes on for nobody else.
+    pub owner: Option<Account>,
     /// The upload, once begun.
     pub upload_id: Option<UploadId>,
     /// The video it becomes, once begun.
@@ -79,6 +88,8 @@ pub struct Item {
     part_url: String,
     target_url: Option<String>,
     parts: Option<Parts>,
+    /// Whether the server is to be asked what it has before the next part goes.
+    stale: bool,
     speed: Speed,
     failures: u32,
     shown_bytes: u64,
@@ -93,6 +104,7 @@ impl Item {
             size,
             phase: Phase::Waiting,
             paused: false,
+            owner: None,
             upload_id: None,
             video_id: None,
             trouble: None,
@@ -101,9 +113,22 @@ impl Item {
             part_url: String::new(),
             target_url: None,
             parts: None,
+            stale: false,
             speed: Speed::default(),
             failures: 0,
             shown_bytes: 0,
+        }
+    }
+
+    /// A file whose upload the server knows already: what it has of it is asked first.
+    pub fn continued(key: ItemKey, upload: &UnfinishedUpload) -> Self {
+        Self {
+            phase: Phase::Sending,
+            upload_id: Some(upload.upload_id),
+            video_id: Some(upload.video_id),
+            shown_bytes: upload.size / 100 * u64::from(upload.percent),
+            stale: true,
+            ..Self::new(key, upload.file_name.clone(), upload.size)
         }
     }
 
@@ -117,9 +142,18 @@ impl Item {
         self.running() && !self.paused && self.resume_at.is_none_or(|at| at <= now_ms)
     }
 
-    /// The server knows it.
+    /// The server knows it, and says what it has of it.
     pub fn begin(&mut self, ticket: UploadTicket) {
-        self.parts = Some(Parts::new(ticket.plan, &ticket.received));
+        if ticket.plan.file_size != self.size {
+            self.phase = Phase::Failed(Problem::new(Code::Conflict, words::NOT_THE_SAME_SIZE));
+            return;
+        }
+        match &mut self.parts {
+            Some(parts) if parts.plan() == ticket.plan => parts.match_with(&ticket.received),
+            parts => *parts = Some(Parts::new(ticket.plan, &ticket.received)),
+        }
+        self.stale = false;
+        self.shown_bytes = self.shown_bytes.max(self.parts.as_ref().map_or(0, Parts::bytes_gone));
         self.upload_id = Some(ticket.upload_id);
         self.video_id = Some(ticket.video_id);
         self.part_url = ticket.part_url;
@@ -128,9 +162,19 @@ impl Item {
         self.recover();
     }
 
-    /// Takes the next part: its number. Moves on to completing when none is left.
-    pub fn take_part(&mut self) -> Option<u32> {
-        self.parts.as_mut()?.take_next()
+    /// Takes the next part: its number.
+    pub fn take_part(&mut self, now_ms: f64) -> Option<u32> {
+        self.parts.as_mut()?.take_next(now_ms)
+    }
+
+    /// Whether parts may go now.
+    pub fn ready_for_parts(&self) -> bool {
+        self.phase == Phase::Sending && !self.stale
+    }
+
+    /// Whether the server is to be asked what it has before anything else.
+    pub const fn to_look(&self) -> bool {
+        self.stale
     }
 
     /// A part and where it goes.
@@ -161,15 +205,17 @@ impl Item {
         }
     }
 
-    /// A part arrived.
-    pub fn arrive(&mut self, number: u32, now_ms: f64) {
+    /// A part arrived: its length, and how long it was on its way.
+    pub fn arrive(&mut self, number: u32, now_ms: f64) -> Option<(u64, f64)> {
+        let mut flight = None;
         if let Some(parts) = &mut self.parts {
-            parts.arrive(number);
+            flight = parts.arrive(number, now_ms);
             let gone = parts.bytes_gone();
             self.speed.record(now_ms, gone);
             self.shown_bytes = self.shown_bytes.max(gone);
         }
         self.recover();
+        flight
     }
 
     /// The server has all of it.
@@ -186,24 +232,35 @@ impl Item {
         }
         self.phase = match (&self.phase, part) {
             (Phase::Beginning, None) => Phase::Waiting,
-            (Phase::Completing, None) => Phase::Sending,
+            (Phase::Completing | Phase::Looking, None) => Phase::Sending,
             (other, _) => other.clone(),
         };
         match error {
             SendError::Aborted => {}
-            SendError::Network => self.wait(Trouble::Network, None, now_ms, random),
+            SendError::Network => {
+                // The part may have arrived, and its answer not.
+                self.stale = self.upload_id.is_some();
+                self.wait(Trouble::Network, None, now_ms, random);
+            }
+            SendError::OtherAccount(owner) => self.wait(Trouble::OtherAccount(owner), None, now_ms, random),
             SendError::Store(detail) => self.wait(Trouble::Refused(detail), None, now_ms, random),
             SendError::Unreadable => self.phase = Phase::Failed(unreadable()),
             SendError::Refused(refusal) if refusal.passes() => {
                 if let Some(parts) = &mut self.parts {
                     parts.mark_missing(&refusal.missing);
                 }
+                // The next try asks first, which costs nothing, and sends the part when it is welcome.
+                self.stale = self.upload_id.is_some() && matches!(refusal.status, 401 | 500..=599);
                 let trouble = match refusal.status {
                     401 => Trouble::SignedOut,
+                    507 => Trouble::StorageFull,
                     _ if refusal.detail.is_empty() => Trouble::Network,
                     _ => Trouble::Refused(refusal.detail),
                 };
                 self.wait(trouble, refusal.retry_after_seconds, now_ms, random);
+            }
+            SendError::Refused(refusal) if refusal.status == 404 && self.upload_id.is_some() => {
+                self.phase = Phase::Failed(Problem::new(Code::NotFound, words::GONE));
             }
             SendError::Refused(refusal) => self.phase = Phase::Failed(refusal.into_problem()),
         }
@@ -213,11 +270,20 @@ impl Item {
         // Several parts fail in the same moment; that is one failure, not three.
         if self.resume_at.is_none_or(|at| at <= now_ms) {
             self.failures += 1;
-            let delay = backoff::delay_ms(self.failures, random).max(after_seconds.unwrap_or(0) as f64 * 1000.0);
+            let delay = match trouble {
+                Trouble::StorageFull => backoff::long_delay_ms(self.failures, random),
+                _ => backoff::delay_ms(self.failures, random),
+            };
+            let delay = delay.max(after_seconds.unwrap_or(0) as f64 * 1000.0);
             self.resume_at = Some(now_ms + delay);
         }
         self.trouble = Some(trouble);
         self.speed.reset();
+    }
+
+    /// What it waited for may be there: it need not wait longer.
+    pub const fn hurry(&mut self) {
+        self.resume_at = None;
     }
 
     fn recover(&mut self) {
@@ -259,154 +325,8 @@ impl Item {
 }
 
 fn unreadable() -> Problem {
-    Problem::new(
-        Code::InvalidInput,
-        "The browser cannot read this file any more: it was changed, moved, or is a folder. Choose the file itself again.",
-    )
+    Problem::new(Code::InvalidInput, words::UNREADABLE)
 }
 
 #[cfg(test)]
-mod tests {
-    use domain::upload::{PART_SIZE, PartPlan};
-
-    use super::*;
-    use crate::uploader::refusal::Refusal;
-
-    fn sending(parts: u64) -> Item {
-        let size = PART_SIZE * parts;
-        let mut item = Item::new(ItemKey(1), "clip.mp4".into(), size);
-        let id = "018f4c3e-7b1a-7000-8000-000000000001";
-        item.begin(UploadTicket {
-            upload_id: id.parse().expect("an id"),
-            video_id: id.parse().expect("an id"),
-            plan: PartPlan::for_size(size),
-            part_url: "/api/v1/uploads/x/parts/{number}".into(),
-            target_url: None,
-            received: vec![],
-        });
-        item
-    }
-
-    fn refused(status: u16, code: Code) -> SendError {
-        SendError::Refused(Refusal { status, code: Some(code), detail: "So it is.".into(), retry_after_seconds: None, missing: vec![] })
-    }
-
-    #[test]
-    fn the_percent_never_goes_backwards_and_is_100_only_at_the_end() {
-        let mut item = sending(2);
-        assert_eq!(item.take_part(), Some(1));
-        assert_eq!(item.take_part(), Some(2));
-        item.progress(1, PART_SIZE, 0.0);
-        item.progress(2, PART_SIZE, 100.0);
-        assert_eq!(item.percent(), 99);
-        item.fail(Some(2), SendError::Network, 200.0, 0.5);
-        item.arrive(1, 300.0);
-        assert_eq!(item.percent(), 99);
-        item.phase = Phase::Completing;
-        assert_eq!(item.percent(), 100);
-    }
-
-    #[test]
-    fn the_network_never_ends_an_upload() {
-        let mut item = sending(1);
-        let mut now = 0.0;
-        for _ in 0..100 {
-            assert!(item.due(now));
-            let number = item.take_part();
-            item.fail(number, SendError::Network, now, 0.5);
-            assert_eq!(item.trouble, Some(Trouble::Network));
-            assert!(!item.due(now + 1.0));
-            now += 30_000.0;
-        }
-        assert!(item.running());
-        let number = item.take_part().expect("the part is there again");
-        item.arrive(number, now);
-        assert_eq!((item.trouble.clone(), item.resume_at), (None, None));
-        assert!(item.all_arrived());
-    }
-
-    #[test]
-    fn three_parts_that_fail_together_are_one_failure() {
-        let mut item = sending(3);
-        for number in [item.take_part(), item.take_part(), item.take_part()] {
-            item.fail(number, SendError::Network, 0.0, 1.0);
-        }
-        assert_eq!(item.resume_at, Some(500.0));
-    }
-
-    #[test]
-    fn signed_out_waits_and_what_cannot_be_cured_ends_with_the_servers_sentence() {
-        let mut item = sending(1);
-        let number = item.take_part();
-        item.fail(number, refused(401, Code::Unauthenticated), 0.0, 0.0);
-        assert_eq!(item.trouble, Some(Trouble::SignedOut));
-        let number = item.take_part();
-        item.fail(number, refused(507, Code::StorageFull), 60_000.0, 0.0);
-        assert_eq!(item.trouble, Some(Trouble::Refused("So it is.".into())));
-        let number = item.take_part();
-        item.fail(number, refused(422, Code::ChecksumMismatch), 120_000.0, 0.0);
-        assert!(item.running());
-        let number = item.take_part();
-        item.fail(number, refused(422, Code::PartSizeMismatch), 180_000.0, 0.0);
-        assert_eq!(item.phase, Phase::Failed(Problem::new(Code::PartSizeMismatch, "So it is.")));
-    }
-
-    #[test]
-    fn a_server_that_says_when_is_believed() {
-        let mut item = sending(1);
-        let number = item.take_part();
-        let refusal = Refusal {
-            status: 429,
-            code: Some(Code::RateLimited),
-            detail: "Slowly.".into(),
-            retry_after_seconds: Some(12),
-            missing: vec![],
-        };
-        item.fail(number, SendError::Refused(refusal), 0.0, 0.0);
-        assert_eq!(item.resume_at, Some(12_000.0));
-    }
-
-    #[test]
-    fn parts_that_the_server_lacks_go_again() {
-        let mut item = sending(2);
-        while let Some(number) = item.take_part() {
-            item.arrive(number, 0.0);
-        }
-        item.phase = Phase::Completing;
-        let refusal = Refusal {
-            status: 409,
-            code: Some(Code::PartsMissing),
-            detail: "Some are missing.".into(),
-            retry_after_seconds: None,
-            missing: vec![2],
-        };
-        item.fail(None, SendError::Refused(refusal), 0.0, 0.0);
-        assert_eq!(item.phase, Phase::Sending);
-        assert_eq!(item.take_part(), Some(2));
-    }
-
-    #[test]
-    fn a_part_goes_by_its_number() {
-        let mut item = sending(2);
-        let url = "/api/v1/uploads/x/parts/2".to_owned();
-        let way = PartWay { url: url.clone(), target_url: None, start: PART_SIZE, end: 2 * PART_SIZE };
-        assert_eq!(item.part(2), Some(way.clone()));
-        assert_eq!(item.part(3), None);
-        item.target_url = Some("/api/v1/uploads/x/parts/{number}/target".into());
-        assert_eq!(item.part(2), Some(PartWay { target_url: Some(format!("{url}/target")), ..way }));
-    }
-
-    #[test]
-    fn a_store_that_does_not_take_a_part_is_asked_again_for_ever() {
-        let mut item = sending(2);
-        let mut now = 0.0;
-        for _ in 0..50 {
-            let number = item.take_part();
-            assert_eq!(number, Some(1));
-            item.fail(number, SendError::Store("The storage did not take a part (403, AccessDenied).".into()), now, 0.5);
-            assert!(matches!(&item.trouble, Some(Trouble::Refused(text)) if text.contains("403")));
-            assert!(item.running() && !item.due(now + 1.0));
-            now += 30_000.0;
-        }
-    }
-}
+mod tests;

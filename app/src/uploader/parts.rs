@@ -4,12 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::upload::PartPlan;
 
+/// A part on its way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Flight {
+    since_ms: f64,
+    gone: u64,
+}
+
 /// The parts of one file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parts {
     plan: PartPlan,
     pending: BTreeSet<u32>,
-    in_flight: BTreeMap<u32, u64>,
+    in_flight: BTreeMap<u32, Flight>,
     arrived: BTreeSet<u32>,
 }
 
@@ -21,32 +28,45 @@ impl Parts {
         Self { plan, pending, in_flight: BTreeMap::new(), arrived }
     }
 
+    /// The server says what it has, whatever we believed. What is on its way stays so.
+    pub fn match_with(&mut self, received: &[u32]) {
+        let fresh = Self::new(self.plan, received);
+        self.arrived = fresh.arrived;
+        self.pending = fresh.pending;
+        self.pending.retain(|number| !self.in_flight.contains_key(number));
+    }
+
+    /// How the file is cut.
+    pub const fn plan(&self) -> PartPlan {
+        self.plan
+    }
+
     /// First byte and length of a part.
     pub fn range(&self, number: u32) -> Option<(u64, u64)> {
         self.plan.part_range(number)
     }
 
     /// Takes the next part to send.
-    pub fn take_next(&mut self) -> Option<u32> {
+    pub fn take_next(&mut self, now_ms: f64) -> Option<u32> {
         let number = self.pending.pop_first()?;
-        self.in_flight.insert(number, 0);
+        self.in_flight.insert(number, Flight { since_ms: now_ms, gone: 0 });
         Some(number)
     }
 
     /// Notes how many bytes of a part on its way have gone.
     pub fn progress(&mut self, number: u32, bytes: u64) {
-        if let (Some(loaded), Some((_, length))) = (self.in_flight.get_mut(&number), self.plan.part_range(number)) {
-            *loaded = bytes.min(length);
+        if let (Some(flight), Some((_, length))) = (self.in_flight.get_mut(&number), self.plan.part_range(number)) {
+            flight.gone = bytes.min(length);
         }
     }
 
-    /// A part arrived.
-    pub fn arrive(&mut self, number: u32) {
-        self.in_flight.remove(&number);
+    /// A part arrived. Its length and how long it was on its way, where it was.
+    pub fn arrive(&mut self, number: u32, now_ms: f64) -> Option<(u64, f64)> {
+        let flight = self.in_flight.remove(&number);
         self.pending.remove(&number);
-        if self.plan.part_range(number).is_some() {
-            self.arrived.insert(number);
-        }
+        let (_, length) = self.plan.part_range(number)?;
+        self.arrived.insert(number);
+        flight.map(|flight| (length, now_ms - flight.since_ms))
     }
 
     /// A part did not arrive: it is to be sent again.
@@ -69,7 +89,7 @@ impl Parts {
     /// Bytes that arrived or are on their way.
     pub fn bytes_gone(&self) -> u64 {
         let arrived: u64 = self.arrived.iter().filter_map(|number| self.plan.part_range(*number)).map(|(_, length)| length).sum();
-        arrived + self.in_flight.values().sum::<u64>()
+        arrived + self.in_flight.values().map(|flight| flight.gone).sum::<u64>()
     }
 
     /// Number of parts on their way.
@@ -96,18 +116,21 @@ mod tests {
     #[test]
     fn parts_go_in_order_and_a_lost_one_goes_again_first() {
         let mut parts = four();
-        assert_eq!((parts.take_next(), parts.take_next()), (Some(1), Some(2)));
+        assert_eq!((parts.take_next(0.0), parts.take_next(0.0)), (Some(1), Some(2)));
         parts.put_back(1);
-        assert_eq!((parts.take_next(), parts.take_next(), parts.take_next(), parts.take_next()), (Some(1), Some(3), Some(4), None));
+        assert_eq!(
+            (parts.take_next(0.0), parts.take_next(0.0), parts.take_next(0.0), parts.take_next(0.0)),
+            (Some(1), Some(3), Some(4), None)
+        );
         assert_eq!(parts.in_flight(), 4);
     }
 
     #[test]
     fn bytes_count_what_arrived_and_what_is_on_its_way() {
         let mut parts = four();
-        parts.take_next();
-        parts.take_next();
-        parts.arrive(1);
+        parts.take_next(0.0);
+        parts.take_next(0.0);
+        parts.arrive(1, 0.0);
         parts.progress(2, 5);
         parts.progress(3, 1000);
         assert_eq!(parts.bytes_gone(), PART_SIZE + 5);
@@ -121,13 +144,27 @@ mod tests {
     fn what_the_server_has_is_not_sent_and_what_it_lost_is() {
         let mut parts = Parts::new(PartPlan::for_size(PART_SIZE * 3 + 10), &[1, 2, 99]);
         assert_eq!(parts.bytes_gone(), PART_SIZE * 2);
-        while let Some(number) = parts.take_next() {
-            parts.arrive(number);
+        while let Some(number) = parts.take_next(0.0) {
+            parts.arrive(number, 0.0);
         }
         assert!(parts.all_arrived());
         assert_eq!(parts.bytes_gone(), PART_SIZE * 3 + 10);
         parts.mark_missing(&[2, 77]);
         assert!(!parts.all_arrived());
-        assert_eq!(parts.take_next(), Some(2));
+        assert_eq!(parts.take_next(0.0), Some(2));
+    }
+
+    #[test]
+    fn what_arrived_though_its_answer_was_lost_is_not_sent_again() {
+        let mut parts = four();
+        for _ in 0..3 {
+            parts.take_next(0.0);
+        }
+        parts.arrive(1, 0.0);
+        parts.put_back(2);
+        // The second arrived; of the first, whose answer we had, the server knows nothing any more; the third is still on its way.
+        parts.match_with(&[2]);
+        assert_eq!((parts.take_next(0.0), parts.take_next(0.0), parts.take_next(0.0)), (Some(1), Some(4), None));
+        assert_eq!(parts.arrive(3, 1500.0), Some((PART_SIZE, 1500.0)));
     }
 }

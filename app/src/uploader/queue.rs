@@ -1,13 +1,15 @@
 //! All files of one tab: who may send next, what is announced, and the totals.
 
 use domain::{
+    account::Account,
     error::Problem,
     ids::{UploadId, VideoId},
-    upload::{BeginUpload, PARTS_IN_FLIGHT, UploadTicket, check_begin},
+    upload::{BeginUpload, UnfinishedUpload, UploadTicket, check_begin},
 };
 
 use super::{
     item::{Item, ItemKey, Phase, Trouble},
+    pace::Pace,
     refusal::SendError,
     words,
 };
@@ -17,6 +19,8 @@ use super::{
 pub enum Step {
     /// Tell the server about a file.
     Begin(ItemKey, BeginUpload),
+    /// Ask the server what it has of a file.
+    Look(ItemKey, UploadId),
     /// Send a part of a file.
     Part(ItemKey, u32),
     /// Tell the server that all parts of a file have gone.
@@ -55,25 +59,60 @@ pub struct Queue {
     items: Vec<Item>,
     next_key: u64,
     online: bool,
+    /// While the browser says that there is no network: when it is not believed next.
+    probe_at: Option<f64>,
+    pace: Pace,
     quarter: u8,
     said: Vec<Announcement>,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { items: Vec::new(), next_key: 1, online: true, quarter: 0, said: Vec::new() }
+        Self { items: Vec::new(), next_key: 1, online: true, probe_at: None, pace: Pace::default(), quarter: 0, said: Vec::new() }
     }
 }
 
 impl Queue {
+    /// A queue that knows the line from before.
+    pub fn with_pace(pace: Pace) -> Self {
+        Self { pace, ..Self::default() }
+    }
+
+    /// How fast the line is.
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Adds a file whose upload has begun before, in another tab or long ago.
+    pub fn go_on(&mut self, upload: &UnfinishedUpload, owner: Option<Account>) -> ItemKey {
+        let key = self.take_key();
+        let mut item = Item::continued(key, upload);
+        item.owner = owner;
+        item.quarter = item.percent() / 25;
+        self.say(format!("Upload of {} goes on where it was.", item.file_name));
+        self.items.push(item);
+        key
+    }
+
+    /// Whether an upload is in this queue.
+    pub fn holds(&self, upload: UploadId) -> bool {
+        self.items.iter().any(|item| item.upload_id == Some(upload) && item.running())
+    }
+
+    fn take_key(&mut self) -> ItemKey {
+        let key = ItemKey(self.next_key);
+        self.next_key += 1;
+        key
+    }
+
     /// Adds files by name and size; answers with their keys in the same order. A file that cannot be taken (an empty one) fails at once.
-    pub fn add(&mut self, files: impl IntoIterator<Item = (String, u64)>) -> Vec<ItemKey> {
+    pub fn add(&mut self, files: impl IntoIterator<Item = (String, u64)>, owner: Option<&Account>) -> Vec<ItemKey> {
         let mut keys = Vec::new();
         for (file_name, size) in files {
-            let key = ItemKey(self.next_key);
-            self.next_key += 1;
+            let key = self.take_key();
             let mut item = Item::new(key, file_name, size);
-            if let Err(problem) = check_begin(&begin_of(&item), u64::MAX) {
+            item.owner = owner.cloned();
+            if let Err(problem) = check_begin(&begin_of(&item, None), u64::MAX) {
                 self.said.push(urgent(words::failed(&item.file_name, &problem)));
                 item.phase = Phase::Failed(problem);
             }
@@ -90,42 +129,18 @@ impl Queue {
         keys
     }
 
-    /// What to do now, files in the order they were chosen; what is handed out counts as on its way.
-    pub fn next_steps(&mut self, now_ms: f64) -> Vec<Step> {
-        let mut steps = Vec::new();
-        if !self.online {
-            return steps;
-        }
-        let busy: usize = self.items.iter().map(|item| item.in_flight() + usize::from(item.phase == Phase::Beginning)).sum();
-        let mut free = PARTS_IN_FLIGHT.saturating_sub(busy);
-        for item in self.items.iter_mut().filter(|item| item.due(now_ms)) {
-            if item.phase == Phase::Waiting && free > 0 {
-                item.phase = Phase::Beginning;
-                steps.push(Step::Begin(item.key, begin_of(item)));
-                free -= 1;
-            }
-            while item.phase == Phase::Sending && free > 0 {
-                let Some(number) = item.take_part() else { break };
-                steps.push(Step::Part(item.key, number));
-                free -= 1;
-            }
-            if let (Phase::Sending, true, Some(upload)) = (&item.phase, item.all_arrived(), item.upload_id) {
-                item.phase = Phase::Completing;
-                steps.push(Step::Complete(item.key, upload));
-            }
-        }
-        steps
-    }
-
-    /// The next time at which something may be tried again, while the network is there.
-    pub fn next_wake(&self, now_ms: f64) -> Option<f64> {
-        let waiting = self.items.iter().filter(|item| self.online && item.running() && !item.paused);
-        waiting.filter_map(|item| item.resume_at).filter(|at| *at > now_ms).min_by(f64::total_cmp)
-    }
-
     /// The server knows a file. False where the user cancelled it meanwhile.
     pub fn began(&mut self, key: ItemKey, ticket: UploadTicket) -> bool {
-        self.with(key, |item| item.begin(ticket)).is_some()
+        // The server answered: there is a network, whatever the browser says.
+        self.set_online(true);
+        let began = self.with(key, |item| {
+            item.begin(ticket);
+            (item.file_name.clone(), item.phase.clone())
+        });
+        if let Some((name, Phase::Failed(problem))) = &began {
+            self.said.push(urgent(words::failed(name, problem)));
+        }
+        began.is_some()
     }
 
     /// Bytes of a part have gone.
@@ -136,7 +151,11 @@ impl Queue {
 
     /// A part arrived.
     pub fn arrived(&mut self, key: ItemKey, number: u32, now_ms: f64) {
-        self.with(key, |item| item.arrive(number, now_ms));
+        self.set_online(true);
+        let together = self.items.iter().map(Item::in_flight).sum();
+        if let Some((bytes, took_ms)) = self.with(key, |item| item.arrive(number, now_ms)).flatten() {
+            self.pace.arrived(bytes, took_ms, together);
+        }
         self.announce_quarters();
     }
 
@@ -154,6 +173,9 @@ impl Queue {
 
     /// Something asked for a file went wrong. Answers with the upload to take back where that ended it.
     pub fn failed(&mut self, key: ItemKey, part: Option<u32>, error: SendError, now_ms: f64, random: f64) -> Option<UploadId> {
+        if error == SendError::Network {
+            self.pace.broke();
+        }
         let (name, phase, before, trouble, upload) = self.with(key, |item| {
             let before = item.trouble.clone();
             item.fail(part, error, now_ms, random);
@@ -203,14 +225,24 @@ impl Queue {
             return;
         }
         self.online = online;
+        self.probe_at = None;
         if online {
-            for item in &mut self.items {
-                item.resume_at = None;
-            }
+            self.hurry(|item| item.trouble != Some(Trouble::StorageFull));
         }
         if self.running() > 0 {
             self.say(if online { words::NETWORK_BACK.to_owned() } else { words::WAITING_FOR_NETWORK.to_owned() });
         }
+    }
+
+    /// Those of the files that wait for something need not wait longer.
+    pub fn hurry(&mut self, which: impl Fn(&Item) -> bool) {
+        self.items.iter_mut().filter(|item| which(item)).for_each(Item::hurry);
+    }
+
+    /// Whose sign-in files wait for, if they do.
+    pub fn waits_for(&self) -> Option<Account> {
+        let waits = |item: &&Item| item.running() && matches!(item.trouble, Some(Trouble::SignedOut | Trouble::OtherAccount(_)));
+        self.items.iter().find(waits).and_then(|item| item.owner.clone())
     }
 
     /// Whether the browser believes in the network.
@@ -302,8 +334,8 @@ const fn urgent(text: String) -> Announcement {
     Announcement { text, urgent: true }
 }
 
-fn begin_of(item: &Item) -> BeginUpload {
-    BeginUpload { file_name: item.file_name.clone(), size: item.size, upload_id: None, title: None }
+fn begin_of(item: &Item, part_size: Option<u64>) -> BeginUpload {
+    BeginUpload { file_name: item.file_name.clone(), size: item.size, part_size, ..BeginUpload::default() }
 }
 
 /// The problem a file ended with, if it did.
@@ -314,5 +346,6 @@ pub fn problem_of(item: &Item) -> Option<&Problem> {
     }
 }
 
+mod steps;
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,8 @@ pub enum SendError {
     Unreadable,
     /// The server refused.
     Refused(Refusal),
+    /// Somebody else is signed in; the address of the one whose upload it is.
+    OtherAccount(String),
     /// The store, where parts go straight to it, did not take a part; a sentence about it. Whether that is the end only our server knows, and
     /// the next try begins there: with a new place for the part, which also cures one whose time was over.
     Store(String),

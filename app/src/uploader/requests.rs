@@ -2,7 +2,7 @@
 
 use domain::{
     ids::UploadId,
-    upload::{BeginUpload, PartAnnouncement, PartTarget, UploadTicket},
+    upload::{BeginUpload, PartAnnouncement, PartTarget, UnfinishedUpload, UnfinishedUploads, UploadTicket},
 };
 use gloo_net::http::{Request, Response};
 use gloo_timers::future::TimeoutFuture;
@@ -34,6 +34,24 @@ pub async fn target(url: &str, crc32c: u32) -> Result<PartTarget, SendError> {
     response.json().await.map_err(|_| SendError::Network)
 }
 
+/// Asks what the server has of a file.
+///
+/// # Errors
+/// No answer, or a refusal.
+pub async fn look(upload: UploadId) -> Result<UploadTicket, SendError> {
+    let response = accepted(Request::get(&format!("{UPLOADS}/{upload}")).send().await).await?;
+    response.json().await.map_err(|_| SendError::Network)
+}
+
+/// Asks which uploads can be continued.
+///
+/// # Errors
+/// No answer, or a refusal.
+pub async fn unfinished() -> Result<Vec<UnfinishedUpload>, SendError> {
+    let response = accepted(Request::get(UPLOADS).send().await).await?;
+    response.json().await.map(|list: UnfinishedUploads| list.uploads).map_err(|_| SendError::Network)
+}
+
 /// Tells the server that all parts have gone. Saying so twice does no harm.
 ///
 /// # Errors
@@ -42,11 +60,19 @@ pub async fn complete(upload: UploadId) -> Result<(), SendError> {
     accepted(Request::post(&format!("{UPLOADS}/{upload}/complete")).send().await).await.map(drop)
 }
 
+/// Asks the server to give an upload up.
+///
+/// # Errors
+/// No answer, or a refusal.
+pub async fn discard(upload: UploadId) -> Result<(), SendError> {
+    accepted(Request::delete(&format!("{UPLOADS}/{upload}")).send().await).await.map(drop)
+}
+
 /// Takes an upload back, with what has arrived of it. Nobody waits for this: a few tries, and what is left the server clears away.
 pub async fn take_back(upload: UploadId) {
     for wait_ms in [1_000, 5_000, 20_000] {
-        match accepted(Request::delete(&format!("{UPLOADS}/{upload}")).send().await).await {
-            Ok(_) => return,
+        match discard(upload).await {
+            Ok(()) => return,
             Err(SendError::Refused(refusal)) if refusal.status < 500 && refusal.status != 429 => return,
             Err(_) => TimeoutFuture::new(wait_ms).await,
         }
@@ -58,14 +84,17 @@ async fn accepted(result: Result<Response, gloo_net::Error>) -> Result<Response,
     if response.ok() {
         return Ok(response);
     }
-    let status = response.status();
-    Err(SendError::Refused(refusal(status, &response.text().await.unwrap_or_default())))
+    let (status, after) = (response.status(), response.headers().get("retry-after"));
+    Err(SendError::Refused(refusal(status, &response.text().await.unwrap_or_default(), after.as_deref())))
 }
 
-/// Reads a refusal from an answer's body; what is no problem document of ours keeps its status alone.
-pub fn refusal(status: u16, body: &str) -> Refusal {
+/// Reads a refusal from an answer's body; what is no problem document of ours keeps its status and when to
+/// come back alone.
+pub fn refusal(status: u16, body: &str, retry_after: Option<&str>) -> Refusal {
     let empty = Refusal { status, code: None, detail: String::new(), retry_after_seconds: None, missing: Vec::new() };
-    serde_json::from_str::<Refusal>(body).map_or(empty, |refusal| Refusal { status, ..refusal })
+    let read = serde_json::from_str::<Refusal>(body).unwrap_or(empty);
+    let after = read.retry_after_seconds.or_else(|| retry_after?.trim().parse().ok());
+    Refusal { status, retry_after_seconds: after, ..read }
 }
 
 /// Reads what a store that is not ours said to a part. Status 0 is none: it could not be reached, or its answer was kept from us because its
@@ -89,10 +118,11 @@ mod tests {
     #[test]
     fn a_problem_document_is_read_and_a_proxys_page_is_not() {
         let body = r#"{"type":"about:blank","title":"Conflict","status":409,"code":"parts_missing","detail":"Parts are missing.","missing":[2,3]}"#;
-        let read = refusal(409, body);
+        let read = refusal(409, body, None);
         assert_eq!((read.code, read.missing), (Some(Code::PartsMissing), vec![2, 3]));
-        let page = refusal(502, "<html>Bad gateway</html>");
-        assert_eq!((page.status, page.code), (502, None));
+        let page = refusal(503, "<html>Back soon</html>", Some("120"));
+        assert_eq!((page.status, page.code, page.retry_after_seconds), (503, None, Some(120)));
+        assert_eq!(refusal(503, "", Some("Mon, 23 Nov 2026 00:00:00 GMT")).retry_after_seconds, None);
     }
 
     #[test]

@@ -23,6 +23,8 @@ use super::{
 const STALL_MS: f64 = 60_000.0;
 /// How often that is looked at.
 const LOOK_MS: u32 = 5_000;
+/// Bytes summed at once.
+const SUM_STEP: usize = 1024 * 1024;
 
 /// The bytes of one part, and their sum.
 #[derive(Debug)]
@@ -42,7 +44,11 @@ pub async fn read_part(file: &File, start: u64, end: u64) -> Result<PartBytes, S
     if u64::from(buffer.byte_length()) != end - start {
         return Err(SendError::Unreadable);
     }
-    let crc32c = crc32c::crc32c(&Uint8Array::new(&buffer).to_vec());
+    // Piece by piece: our own memory never shrinks again.
+    let (whole, mut crc32c) = (Uint8Array::new(&buffer), 0);
+    for from in (0..whole.length()).step_by(SUM_STEP) {
+        crc32c = crc32c::crc32c_append(crc32c, &whole.subarray(from, from.saturating_add(SUM_STEP as u32)).to_vec());
+    }
     Ok(PartBytes { buffer, crc32c })
 }
 
@@ -154,7 +160,10 @@ impl PartRequest {
             (200..=299, _) => Ok(()),
             (status, Taker::Store) => Err(store_refusal(status, &text())),
             (0, Taker::Server) => Err(SendError::Network),
-            (status, Taker::Server) => Err(SendError::Refused(refusal(status, &text()))),
+            (status, Taker::Server) => {
+                let after = self.request.get_response_header("retry-after").ok().flatten();
+                Err(SendError::Refused(refusal(status, &text(), after.as_deref())))
+            }
         }
     }
 }

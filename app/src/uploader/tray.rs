@@ -6,6 +6,7 @@ use super::{
     engine::Uploader,
     item::{Item, ItemKey, Phase},
     queue::{Queue, Totals},
+    sign_in_again::SignInAgain,
     words,
 };
 use crate::icons::{Glyph, Icon};
@@ -96,6 +97,7 @@ pub fn Tray() -> impl IntoView {
                     aria-label="All uploads"
                     prop:value=move || f64::from(totals.with(|totals| totals.percent))
                 ></progress>
+                <SignInAgain/>
                 <ul id="tray-rows" hidden=move || !open.get()>
                     <For each=move || keys.get() key=|key| *key let(key)>
                         <TrayRow item=key/>
