@@ -15,6 +15,8 @@ pub enum JobState {
     Done,
     /// Given up; the video says why.
     Failed,
+    /// Given up, and another job has taken its place since.
+    Replaced,
 }
 
 impl JobState {
@@ -25,6 +27,7 @@ impl JobState {
             Self::Running => "running",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Replaced => "replaced",
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use domain::{
     ids::{GenerationId, JobId, UserId, VideoId},
-    job::{JobState, LEASE_MS, LONGEST_DELAY_MS, passing_delay_ms, retry_delay_ms},
+    job::{JobState, LEASE_MS, LONGEST_DELAY_MS},
 };
 use sea_orm::{
     ActiveValue::Set,
@@ -29,8 +29,10 @@ use crate::{
     process_name::ProcessName,
 };
 
+mod outcomes;
 mod sightings;
 
+pub use outcomes::{given_up, nothing_left, over, retry_later, wait};
 use sightings::Sightings;
 
 /// A job waits at most so long by its row; what waits longer was written by another clock than ours.
@@ -100,10 +102,28 @@ pub async fn enqueue(db: &impl ConnectionTrait, user: UserId, video: VideoId) ->
         encode_id: Set(None),
         encode_report: Set(None),
         last_error: Set(None),
+        began_at_ms: Set(None),
+        ended_at_ms: Set(None),
+        failure_code: Set(None),
         created_at_ms: Set(now_ms()),
     };
     jobs::Entity::insert(row).exec_without_returning(db).await?;
     Ok(job)
+}
+
+/// Writes a new job for a video whose last one was given up; that one is no longer what somebody has to look at. Part of the caller's
+/// transaction.
+///
+/// # Errors
+/// The database fails.
+pub async fn enqueue_again(db: &impl ConnectionTrait, user: UserId, video: VideoId) -> Result<JobId> {
+    jobs::Entity::update_many()
+        .col_expr(jobs::Column::State, Expr::value(JobState::Replaced.as_str()))
+        .filter(jobs::Column::VideoId.eq(video.0))
+        .filter(jobs::Column::State.eq(JobState::Failed.as_str()))
+        .exec(db)
+        .await?;
+    enqueue(db, user, video).await
 }
 
 impl Jobs {
@@ -163,6 +183,7 @@ impl Jobs {
             .col_expr(jobs::Column::LeaseExpiresAtMs, Expr::value(now_ms() + LEASE_MS))
             .col_expr(jobs::Column::Fence, Expr::value(row.fence + 1))
             .col_expr(jobs::Column::Attempt, Expr::value(row.attempt + 1))
+            .col_expr(jobs::Column::BeganAtMs, Expr::value(now_ms()))
             .filter(jobs::Column::Id.eq(row.id))
             .filter(jobs::Column::Fence.eq(row.fence))
             .filter(jobs::Column::State.eq(row.state))
@@ -291,55 +312,4 @@ pub async fn hold(db: &impl ConnectionTrait, lease: &Lease, changes: &[(jobs::Co
         .exec(db)
         .await?;
     Ok(if result.rows_affected == 1 { Held::Yes } else { Held::Lost })
-}
-
-/// What a job's row says after a try that failed for a passing reason.
-pub fn retry_later(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 6] {
-    let [generation, encode, report] = nothing_left();
-    [
-        (jobs::Column::State, Expr::value(JobState::Queued.as_str())),
-        (jobs::Column::RunAfterMs, Expr::value(now_ms() + retry_delay_ms(lease.attempt, rand::random()))),
-        (jobs::Column::LastError, Expr::value(storable(error))),
-        generation,
-        encode,
-        report,
-    ]
-}
-
-/// What a job's row says when something else did not answer: it waits, the try is not counted, and the next one goes on with what this one
-/// has begun, if the caller keeps it.
-pub fn wait(lease: &Lease, error: &str) -> [(jobs::Column, SimpleExpr); 4] {
-    let moment = now_ms() + passing_delay_ms(now_ms() - lease.created_at_ms, rand::random());
-    [
-        (jobs::Column::State, Expr::value(JobState::Queued.as_str())),
-        (jobs::Column::Attempt, Expr::value(lease.attempt - 1)),
-        (jobs::Column::RunAfterMs, Expr::value(moment)),
-        (jobs::Column::LastError, Expr::value(storable(error))),
-    ]
-}
-
-/// What a program said may hold anything; PostgreSQL takes no NUL in a text.
-fn storable(error: &str) -> String {
-    error.replace('\0', "")
-}
-
-/// The next try begins from nothing.
-pub fn nothing_left() -> [(jobs::Column, SimpleExpr); 3] {
-    [
-        (jobs::Column::GenerationId, Expr::value(None::<Uuid>)),
-        (jobs::Column::EncodeId, Expr::value(None::<String>)),
-        (jobs::Column::EncodeReport, Expr::value(None::<String>)),
-    ]
-}
-
-/// What a job's row says when it is over.
-pub fn over(state: JobState, error: Option<&str>) -> [(jobs::Column, SimpleExpr); 5] {
-    let [generation, encode, report] = nothing_left();
-    [
-        (jobs::Column::State, Expr::value(state.as_str())),
-        (jobs::Column::LastError, Expr::value(error.map(storable))),
-        generation,
-        encode,
-        report,
-    ]
 }

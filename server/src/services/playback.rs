@@ -1,17 +1,21 @@
 //! Who may play what, and with which URLs. Playlists are written here, with a signed, expiring query on every media URI; the bytes
 //! themselves go past this, straight from the CDN.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     error::{Code, Problem},
     grant::{Grant, Lifetime},
     ids::{GenerationId, PlaybackId, UserId, VideoId},
-    playlist::multivariant,
+    playlist::{Rendition, multivariant},
     video::{Playback, PlaybackState, SignedMedia, Stage, Visibility},
 };
 use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
+use tokio::time::timeout;
 
+mod memory;
+
+use self::memory::Memory;
 use crate::{
     clock::now_seconds,
     db::entity::{grants, users, videos},
@@ -21,7 +25,9 @@ use crate::{
         transcoder::POSTER_FILE,
     },
     services::{
+        database_watch::DatabaseWatch,
         grants::Grants,
+        private_media::PrivateMedia,
         videos::{playback_id, published, source_facts, stable_expiry, stage, visibility},
     },
     signing::{SIGNATURE_BYTES, SigningKeys},
@@ -29,6 +35,10 @@ use crate::{
 
 /// Keeps these signatures apart from those that the same keys make over links and media.
 const LABEL: &str = "millrace grant v2";
+
+/// How long the database has to say whether a right stands: where it is known to have stood a while ago, and where it is not.
+const PROMPTLY: Duration = Duration::from_secs(1);
+const PATIENTLY: Duration = Duration::from_secs(5);
 
 /// The right to play, checked and signed.
 #[derive(Debug, Clone)]
@@ -39,6 +49,17 @@ pub struct Playbacks {
     grants: Grants,
     public_url: String,
     lifetimes: Lifetimes,
+    sight: Sight,
+    memory: Memory,
+}
+
+/// What this process sees of the others, and whether it sees anything.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    /// Whether the database answers.
+    pub database: DatabaseWatch,
+    /// What has ended.
+    pub private_media: PrivateMedia,
 }
 
 /// How long what is signed lasts, in seconds.
@@ -98,8 +119,9 @@ impl Playbacks {
         grants: Grants,
         public_url: String,
         lifetimes: Lifetimes,
+        sight: Sight,
     ) -> Self {
-        Self { db, cdn, keys, grants, public_url, lifetimes }
+        Self { db, cdn, keys, grants, public_url, lifetimes, sight, memory: Memory::default() }
     }
 
     /// What the owner's player needs.
@@ -237,21 +259,62 @@ impl Playbacks {
         Ok(grant.token(&self.keys.sign(LABEL, &grant.claims())))
     }
 
-    /// The video and grant behind a token, if the signature is right, the time has not come, and the right that it was given by stands.
-    async fn admit(&self, token: &str) -> Result<(videos::Model, Grant)> {
-        let refused = || Problem::new(Code::GrantRefused, "This link has expired or was never valid. Open the video's page again.");
+    /// The published generation and the grant behind a token, if the signature is right, the time has not come, and the right that it was given
+    /// by stands. While the database does not answer, what it said a while ago counts, unless that right is known to have ended.
+    async fn admit(&self, token: &str) -> Result<(GenerationId, Grant)> {
+        let grant = self.check(token)?;
+        let right = (grant.playback_id.clone(), grant.audience);
+        let known = self.memory.admitted(&right);
+        let patience = if known.is_some() { PROMPTLY } else { PATIENTLY };
+        let asked = if self.sight.database.answers() { timeout(patience, self.stands(&grant)).await.ok() } else { None };
+        let outage = match asked {
+            Some(Ok(generation)) => {
+                self.memory.admit(right, generation);
+                return Ok((generation, grant));
+            }
+            Some(Err(error)) if !error.is_outage() => {
+                self.memory.forget(&right);
+                return Err(error);
+            }
+            Some(Err(error)) => error,
+            None => Problem::unavailable().into(),
+        };
+        let opens = |generation: &GenerationId| {
+            self.sight.private_media.is_current() && self.sight.private_media.opens(*generation, grant.audience)
+        };
+        known.filter(opens).map(|generation| (generation, grant)).ok_or(outage)
+    }
+
+    /// The grant in a token, if the signature is right and the time has not come.
+    fn check(&self, token: &str) -> Result<Grant> {
         let (grant, signature) = Grant::parse(token).map_err(|_| refused())?;
         let signed = self.keys.verify(grant.key_id, LABEL, &grant.claims(), &signature, SIGNATURE_BYTES);
-        if !signed || grant.expires_at < now_seconds() {
-            return Err(refused().into());
-        }
+        if signed && grant.expires_at >= now_seconds() { Ok(grant) } else { Err(refused().into()) }
+    }
+
+    /// What a grant opens, if the right that it was given by stands.
+    async fn stands(&self, grant: &Grant) -> Result<GenerationId> {
         let row = self.by_playback_id(&grant.playback_id).await?;
         let stands = match grant.audience {
             Audience::Owner => true,
             Audience::Link => visibility(&row)? != Visibility::Private && grant.visibility != Visibility::Private,
             Audience::Named(named) => self.grants.standing(&row, named).await?.is_some(),
         };
-        if stands { Ok((row, grant)) } else { Err(refused().into()) }
+        if !stands {
+            return Err(refused().into());
+        }
+        Ok(GenerationId(row.generation_id.ok_or_else(Problem::not_found)?))
+    }
+
+    /// The renditions of a generation. They never change, so they are read once.
+    async fn renditions(&self, generation: GenerationId) -> Result<Arc<Vec<Rendition>>> {
+        if let Some(renditions) = self.memory.renditions(generation) {
+            return Ok(renditions);
+        }
+        let read = timeout(PATIENTLY, published(&self.db, generation)).await;
+        let renditions = Arc::new(read.unwrap_or_else(|_| Err(Problem::unavailable().into()))?);
+        self.memory.keep(generation, &renditions);
+        Ok(renditions)
     }
 
     /// The multivariant playlist that a token opens. Media playlists are named relative to it, so the token stays in their path.
@@ -259,9 +322,8 @@ impl Playbacks {
     /// # Errors
     /// The token opens nothing.
     pub async fn multivariant(&self, token: &str) -> Result<String> {
-        let (row, grant) = self.admit(token).await?;
-        let generation = GenerationId(row.generation_id.ok_or_else(Problem::not_found)?);
-        let renditions = published(&self.db, generation).await?;
+        let (generation, grant) = self.admit(token).await?;
+        let renditions = self.renditions(generation).await?;
         let signed = self.cdn.sign_playlists(token, grant.expires_at);
         Ok(multivariant(&renditions, |name| signed.relative(&format!("{generation}/{name}.m3u8"))))
     }
@@ -271,13 +333,17 @@ impl Playbacks {
     /// # Errors
     /// The token opens nothing, or the video has no such rendition.
     pub async fn media_playlist(&self, token: &str, generation: GenerationId, name: &str) -> Result<String> {
-        let (row, grant) = self.admit(token).await?;
-        if row.generation_id != Some(generation.0) {
+        let (published, grant) = self.admit(token).await?;
+        if published != generation {
             return Err(Problem::not_found().into());
         }
-        let renditions = published(&self.db, generation).await?;
+        let renditions = self.renditions(generation).await?;
         let rendition = renditions.iter().find(|rendition| rendition.name == name).ok_or_else(Problem::not_found)?;
         let signed = self.cdn.sign(generation, grant.audience, grant.expires_at);
         Ok(rendition.playlist.render(|file| signed.url(&rendition.path(file))))
     }
+}
+
+fn refused() -> Problem {
+    Problem::new(Code::GrantRefused, "This link has expired or was never valid. Open the video's page again.")
 }

@@ -5,7 +5,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::{
@@ -14,6 +14,7 @@ use domain::{
     video::Visibility,
 };
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
@@ -31,6 +32,12 @@ const FURTHER_EVERY: u64 = 30;
 /// How far.
 const FURTHER_MS: i64 = 3_600_000;
 
+/// How long what was seen last is gone by while the database does not answer: as long as the signatures of our own player last at most. Nobody
+/// can revoke anything while it is away from all; where it is away from this process alone, this bounds what it may miss.
+const TRUSTED_FOR: Duration = Duration::from_secs(10 * 60);
+/// How long one look may take. A database that was stopped says nothing at all.
+const LOOKS_WITHIN: Duration = Duration::from_secs(5);
+
 /// A row's visibility, published generation and poster's generation.
 type Row = (String, Option<Uuid>, Option<Uuid>);
 
@@ -40,6 +47,18 @@ pub struct PrivateMedia {
     generations: Arc<RwLock<HashSet<GenerationId>>>,
     revoked: Arc<RwLock<HashSet<GrantId>>>,
     disabled: Arc<RwLock<Disabled>>,
+    /// When the database was seen last.
+    seen: Arc<RwLock<Seen>>,
+}
+
+/// The moment of the last look, by a clock that nobody sets.
+#[derive(Debug)]
+struct Seen(Instant);
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
 }
 
 /// Accounts that may not come in, and what they have published.
@@ -68,6 +87,11 @@ impl PrivateMedia {
         }
     }
 
+    /// Whether what is known here is recent enough to go by.
+    pub fn is_current(&self) -> bool {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).0.elapsed() < TRUSTED_FOR
+    }
+
     /// Refuses a grant in this process from now on.
     pub fn revoke(&self, grant: GrantId) {
         self.note_revoked(vec![grant.0]);
@@ -80,7 +104,13 @@ impl PrivateMedia {
     pub async fn load(&self, db: &DatabaseConnection) -> Result<()> {
         self.note(private_query().into_tuple().all(db).await?);
         self.note_revoked(revoked_query(0).into_tuple().all(db).await?);
-        self.look_at_accounts(db).await
+        self.look_at_accounts(db).await?;
+        self.note_seen();
+        Ok(())
+    }
+
+    fn note_seen(&self) {
+        self.seen.write().unwrap_or_else(PoisonError::into_inner).0 = Instant::now();
     }
 
     /// Looks who is disabled. Only where that has changed, what they have published is read anew.
@@ -114,9 +144,13 @@ impl PrivateMedia {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = now_ms();
             let back = if look.is_multiple_of(FURTHER_EVERY) { FURTHER_MS } else { OVERLAP_MS };
-            match self.look(db, since - back).await {
-                Ok(()) => since = now,
-                Err(error) => tracing::warn!(%error, "cannot look for videos that became private and grants that ended; trying again"),
+            match timeout(LOOKS_WITHIN, self.look(db, since - back)).await {
+                Ok(Ok(())) => {
+                    since = now;
+                    self.note_seen();
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "cannot look for videos that became private and grants that ended; trying again"),
+                Err(_) => tracing::warn!("no answer to which videos became private and which grants ended; trying again"),
             }
         }
     }

@@ -6,13 +6,14 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use domain::{
     ids::{GenerationId, UploadId, UserId},
-    job::{HEARTBEAT_MS, MAX_ATTEMPTS},
+    job::MAX_ATTEMPTS,
     ladder,
+    playlist::Rendition,
     source::SourceFacts,
     storage_key::StorageKey,
     video::Stage,
@@ -21,38 +22,37 @@ use sea_orm::{
     ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter,
     sea_query::{Expr, SimpleExpr},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
 use crate::{
-    clock::now_ms,
     db::{
         begin_write,
         entity::{jobs as job_rows, uploads, videos},
     },
     error::{Error, Result},
+    failpoints,
     ports::{
         blob_store::BlobStore,
-        transcoder::{TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
+        transcoder::{TranscodeId, TranscodeRequest, Transcoder},
     },
     services::{
         changes::{Change, Changes},
         jobs::{Held, Jobs, Lease, hold},
         publishing::Publishing,
         removals::{Removal, Removals},
+        storage::Storage,
         videos::{advance, source_facts},
     },
+    telemetry::{metrics, stages},
 };
 
 mod endings;
+mod holding;
 mod refused;
 
-/// How often a running encode is looked at.
-const POLL_EVERY: Duration = Duration::from_millis(250);
-/// How often the row is read for what another process was told about an encode.
-const READ_REPORTS_EVERY: Duration = Duration::from_secs(1);
-/// How often a lease is renewed while nothing else is written.
-const HEARTBEAT: Duration = Duration::from_millis(HEARTBEAT_MS.unsigned_abs());
+/// How long a process that ends tries to give its jobs back. What it cannot, others take over: they see at once that it is gone.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Processes videos.
 #[derive(Debug, Clone)]
@@ -62,6 +62,7 @@ pub struct Transcodes {
     jobs: Jobs,
     publishing: Publishing,
     removals: Removals,
+    storage: Storage,
     changes: Changes,
 }
 
@@ -75,10 +76,27 @@ enum Stop {
     Failed(Error),
 }
 
+impl Stop {
+    /// What is left to say where not even the end of a try could be written down.
+    fn unnoted(self) -> Result<()> {
+        match self {
+            Self::Lost => Ok(()),
+            Self::ShuttingDown => Err(Error::broken("the database did not answer before the process ended")),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}
+
 impl<E: Into<Error>> From<E> for Stop {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
+}
+
+/// What an encode has come to: renditions, and whether there is a poster.
+struct Made {
+    renditions: Vec<Rendition>,
+    poster: bool,
 }
 
 /// What one attempt works with.
@@ -93,6 +111,8 @@ struct Attempt<'a> {
     started: AtomicBool,
     /// The encode's name, once it is known.
     encode: OnceLock<TranscodeId>,
+    /// The trace that it is part of.
+    trace: Option<String>,
 }
 
 impl Transcodes {
@@ -103,10 +123,11 @@ impl Transcodes {
         transcoder: Arc<dyn Transcoder>,
         jobs: Jobs,
         removals: Removals,
+        storage: Storage,
         changes: Changes,
     ) -> Self {
         let publishing = Publishing::new(db.clone(), store);
-        Self { db, transcoder, jobs, publishing, removals, changes }
+        Self { db, transcoder, jobs, publishing, removals, storage, changes }
     }
 
     /// Works on a leased job until it is done, has failed, or is given back because `shutdown` turned true.
@@ -114,35 +135,50 @@ impl Transcodes {
     /// # Errors
     /// The database fails so that not even the failure can be noted; the lease then runs out by itself.
     pub async fn run(&self, lease: &Lease, mut shutdown: watch::Receiver<bool>) -> Result<()> {
-        let Some((user, upload)) = self.owner_and_upload(lease).await? else { return Ok(()) };
+        let upload = || async { Ok(uploads::Entity::find().filter(uploads::Column::VideoId.eq(lease.video.0)).one(&self.db).await?) };
+        let row = match self.insist(&mut shutdown, upload).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(()),
+            Err(stop) => return stop.unnoted(),
+        };
+        let (user, upload) = (UserId(row.user_id), UploadId(row.id));
+        let mut span = stages::attempt(lease, row.trace_parent.as_deref());
+        failpoints::pass("job.leased");
         let leftover = lease.leftover.filter(|_| self.transcoder.outlives_process());
         let generation = leftover.unwrap_or_else(|| GenerationId(Uuid::now_v7()));
         let adopted = leftover.is_some();
         let encode = lease.encode.clone().filter(|_| adopted).map_or_else(OnceLock::new, OnceLock::from);
         let source = StorageKey::Source { upload };
-        let attempt = Attempt { lease, user, source, generation, adopted, started: AtomicBool::new(adopted), encode };
+        let trace = span.traceparent();
+        let attempt = Attempt { lease, user, source, generation, adopted, started: AtomicBool::new(adopted), encode, trace };
         let outcome = self.attempt(&attempt, &mut shutdown).await;
         let outcome = match outcome {
             Ok(()) => {
                 tracing::info!(video_id = %lease.video, job_id = %lease.job, attempt = lease.attempt, "video is ready");
+                metrics::ended("done");
                 Ok(())
             }
             Err(Stop::Lost) => {
                 tracing::info!(video_id = %lease.video, job_id = %lease.job, "stopped: the video is gone or somebody else has the job");
-                self.let_go(&self.db, &attempt).await
+                metrics::ended("lost");
+                span.fail("lost");
+                let noted = self.insist(&mut shutdown, || async { Ok(self.let_go(&self.db, &attempt).await?) }).await;
+                noted.or_else(Stop::unnoted)
             }
-            Err(Stop::ShuttingDown) => self.give_back(&attempt).await,
-            Err(Stop::Failed(error)) => self.failed(&attempt, error).await,
+            Err(Stop::ShuttingDown) => {
+                let given_back = timeout(GIVE_BACK_WITHIN, self.give_back(&attempt)).await;
+                given_back.unwrap_or_else(|_| Stop::ShuttingDown.unnoted())
+            }
+            Err(Stop::Failed(error)) => {
+                span.fail("failed");
+                let noted = self.insist(&mut shutdown, || async { Ok(self.failed(&attempt, &error).await?) }).await;
+                noted.or_else(Stop::unnoted)
+            }
         };
         self.tell(&attempt);
         outcome?;
         self.removals.work_off_soon().await;
         Ok(())
-    }
-
-    async fn owner_and_upload(&self, lease: &Lease) -> Result<Option<(UserId, UploadId)>> {
-        let upload = uploads::Entity::find().filter(uploads::Column::VideoId.eq(lease.video.0)).one(&self.db).await?;
-        Ok(upload.map(|row| (UserId(row.user_id), UploadId(row.id))))
     }
 
     async fn attempt(&self, attempt: &Attempt<'_>, shutdown: &mut watch::Receiver<bool>) -> std::result::Result<(), Stop> {
@@ -153,13 +189,22 @@ impl Transcodes {
             }
             return Err(Error::broken("every try ended with the worker that made it").into());
         }
-        let known = self.begin(attempt).await?;
+        let known = self.insist(shutdown, || self.begin(attempt)).await?;
         let facts = match known.filter(|_| attempt.adopted) {
             Some(facts) => facts,
-            None => self.holding(attempt, shutdown, async { Ok(self.transcoder.probe(&attempt.source).await?) }).await?,
+            None => {
+                let stage = stages::Stage::begin("probe", attempt.trace.as_deref());
+                let probe = async { Ok(self.transcoder.probe(&attempt.source).await?) };
+                let facts = self.holding(attempt, shutdown, probe).await?;
+                stage.done();
+                facts
+            }
         };
         let ladder = ladder::plan(&facts);
-        self.to_encoding(attempt, &facts).await?;
+        if !self.transcoder.outlives_process() {
+            self.storage.check_job(&facts, &ladder).await?;
+        }
+        self.insist(shutdown, || self.to_encoding(attempt, &facts)).await?;
         let request = TranscodeRequest {
             job: attempt.lease.job,
             video: attempt.lease.video,
@@ -168,19 +213,34 @@ impl Transcodes {
             facts: facts.clone(),
             ladder,
         };
+        let encoding = stages::Stage::begin("encode", attempt.trace.as_deref());
         let encode = self.encode(attempt, shutdown, request).await?;
         let watched = self.watch(attempt, &encode, shutdown).await;
         if let Err(stop) = &watched {
             self.stop(attempt, &encode, stop).await;
         }
-        let (made, poster) = watched?;
-        self.step(attempt, Stage::Publishing, &[]).await?;
-        let checked = self.holding(attempt, shutdown, self.publishing.check(attempt.generation, &facts, &made)).await?;
-        checked.map_err(Error::from)?;
-        match self.publishing.publish(attempt.lease, attempt.generation, &made, poster).await? {
-            Held::Yes => Ok(()),
+        let Made { renditions: made, poster } = watched?;
+        encoding.done();
+        let publishing = stages::Stage::begin("publish", attempt.trace.as_deref());
+        self.insist(shutdown, || self.step(attempt, Stage::Publishing, &[])).await?;
+        failpoints::pass("job.publish.before_check");
+        let check = async { Ok(self.publishing.check(attempt.generation, &facts, &made).await?) };
+        let bytes = self.holding(attempt, shutdown, check).await?.map_err(Error::from)?;
+        let publish = || async { Ok(self.publishing.publish(attempt.lease, attempt.generation, &made, bytes, poster).await?) };
+        match self.insist(shutdown, publish).await? {
+            Held::Yes => {
+                publishing.done();
+                Ok(())
+            }
+            // Published before, by a commit whose answer was lost.
+            Held::Lost if self.insist(shutdown, || self.is_published(attempt)).await? => Ok(()),
             Held::Lost => Err(Stop::Lost),
         }
+    }
+
+    async fn is_published(&self, attempt: &Attempt<'_>) -> std::result::Result<bool, Stop> {
+        let video = videos::Entity::find_by_id(attempt.lease.video.0).one(&self.db).await?;
+        Ok(video.is_some_and(|video| video.generation_id == Some(attempt.generation.0)))
     }
 
     /// Starts the encode, or goes on with the one that an earlier try started, and notes its name where it outlives this process.
@@ -204,7 +264,8 @@ impl Transcodes {
         let encode = attempt.encode.get_or_init(|| encode).clone();
         if self.transcoder.outlives_process() {
             let name = [(job_rows::Column::EncodeId, Expr::value(encode.0.clone()))];
-            if hold(&self.db, attempt.lease, &name).await? == Held::Lost {
+            let note = || async { Ok(hold(&self.db, attempt.lease, &name).await?) };
+            if self.insist(shutdown, note).await? == Held::Lost {
                 self.stop(attempt, &encode, &Stop::Lost).await;
                 return Err(Stop::Lost);
             }
@@ -247,7 +308,9 @@ impl Transcodes {
             return Err(Error::broken("a job whose video is in no stage to be worked on").into());
         }
         let video = videos::Entity::find_by_id(attempt.lease.video.0).one(&transaction).await?;
+        failpoints::pass("job.begin.before_commit");
         transaction.commit().await?;
+        failpoints::pass("job.begin.committed");
         self.tell(attempt);
         Ok(video.as_ref().map(source_facts).transpose()?.flatten())
     }
@@ -264,85 +327,14 @@ impl Transcodes {
             return Err(Stop::Lost);
         }
         if !advance(&transaction, attempt.lease.video, stage, changes).await? {
-            return Err(Error::broken(format!("no legal step to {}", stage.as_str())).into());
+            // Made before, by a commit whose answer was lost: nobody else writes under this lease.
+            let video = videos::Entity::find_by_id(attempt.lease.video.0).one(&transaction).await?;
+            if video.is_none_or(|video| video.stage != stage.as_str()) {
+                return Err(Error::broken(format!("no legal step to {}", stage.as_str())).into());
+            }
         }
         transaction.commit().await?;
-        self.tell(attempt);
-        Ok(())
-    }
-
-    /// Waits for `work` of unknown length, keeping the lease alive meanwhile. Work that is let go of stops.
-    async fn holding<T>(
-        &self,
-        attempt: &Attempt<'_>,
-        shutdown: &mut watch::Receiver<bool>,
-        work: impl Future<Output = Result<T>>,
-    ) -> std::result::Result<T, Stop> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done?),
-                () = turns_true(shutdown) => return Err(Stop::ShuttingDown),
-                () = tokio::time::sleep(HEARTBEAT) => {
-                    if self.jobs.renew(attempt.lease).await? == Held::Lost {
-                        return Err(Stop::Lost);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits for an encode, passing on how far it is and keeping the lease alive.
-    async fn watch(
-        &self,
-        attempt: &Attempt<'_>,
-        encode: &TranscodeId,
-        shutdown: &mut watch::Receiver<bool>,
-    ) -> std::result::Result<(Vec<domain::playlist::Rendition>, bool), Stop> {
-        let (mut shown_percent, mut shown_poster) = (0, false);
-        let (mut renewed, mut looked) = (Instant::now(), None::<Instant>);
-        loop {
-            tokio::select! {
-                () = turns_true(shutdown) => return Err(Stop::ShuttingDown),
-                () = tokio::time::sleep(POLL_EVERY) => {}
-            }
-            if self.transcoder.outlives_process() && looked.is_none_or(|looked| looked.elapsed() >= READ_REPORTS_EVERY) {
-                looked = Some(Instant::now());
-                // Another process may have been the one that was told.
-                if let Some(report) = self.jobs.report(attempt.lease).await? {
-                    self.transcoder.hear(&report);
-                }
-            }
-            match self.transcoder.poll(encode).await.map_err(Error::from)? {
-                TranscodeState::Done { renditions, poster } => return Ok((renditions, poster)),
-                TranscodeState::Running { percent, poster } if percent != shown_percent || poster != shown_poster => {
-                    (shown_percent, shown_poster, renewed) = (percent, poster, Instant::now());
-                    self.note_progress(attempt, percent, poster).await?;
-                }
-                TranscodeState::Running { .. } if renewed.elapsed() >= HEARTBEAT => {
-                    renewed = Instant::now();
-                    if self.jobs.renew(attempt.lease).await? == Held::Lost {
-                        return Err(Stop::Lost);
-                    }
-                }
-                TranscodeState::Running { .. } => {}
-            }
-        }
-    }
-
-    async fn note_progress(&self, attempt: &Attempt<'_>, percent: u8, poster: bool) -> std::result::Result<(), Stop> {
-        let transaction = begin_write(&self.db).await?;
-        if hold(&transaction, attempt.lease, &[]).await? == Held::Lost {
-            return Err(Stop::Lost);
-        }
-        let mut update = videos::Entity::update_many()
-            .col_expr(videos::Column::Progress, Expr::value(i32::from(percent)))
-            .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()));
-        if poster {
-            update = update.col_expr(videos::Column::PosterGenerationId, Expr::value(attempt.generation.0));
-        }
-        update.filter(videos::Column::Id.eq(attempt.lease.video.0)).exec(&transaction).await?;
-        transaction.commit().await?;
+        failpoints::pass("job.step.committed");
         self.tell(attempt);
         Ok(())
     }
@@ -350,9 +342,4 @@ impl Transcodes {
     fn tell(&self, attempt: &Attempt<'_>) {
         self.changes.tell(Change::Video { user: attempt.user, video: attempt.lease.video });
     }
-}
-
-/// Waits for the shut-down. The value is not kept: it is a lock.
-async fn turns_true(shutdown: &mut watch::Receiver<bool>) {
-    let _ = shutdown.wait_for(|down| *down).await;
 }

@@ -9,15 +9,15 @@ use crate::{
         entity::{renditions, videos},
     },
     error::{Error, Result},
+    failpoints,
     ports::{
         cdn::{Audience, Cdn},
-        job_queue::{JobQueue, WakeUp},
+        job_queue::JobQueue,
         transcoder::POSTER_FILE,
     },
     services::{
         audit_log::{Act, Actor},
         changes::{Change, Changes},
-        jobs,
         private_media::PrivateMedia,
         removals::Removals,
     },
@@ -25,17 +25,19 @@ use crate::{
 use domain::{
     audit::AuditKind,
     error::{Code, Problem},
+    failure::{Failure, FailureCode},
     ids::{GenerationId, PlaybackId, UserId, VideoId},
     playlist::{Rendition, Track},
     source::SourceFacts,
     upload::clean_title,
-    video::{Failure, FailureCode, RenditionFacts, Stage, Video, VideoPage, Visibility},
+    video::{RenditionFacts, Stage, Video, VideoPage, Visibility},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr},
 };
 
+mod again;
 mod whole;
 
 use self::whole::Whole;
@@ -215,35 +217,11 @@ impl Videos {
         whole.note_removals(&transaction).await?;
         // Jobs, uploads and renditions go with it by their foreign keys.
         videos::Entity::delete_by_id(video.0).exec(&transaction).await?;
+        failpoints::pass("video.delete.before_commit");
         transaction.commit().await?;
+        failpoints::pass("video.delete.committed");
         self.changes.tell(Change::Deleted { user, video });
         Ok(())
-    }
-
-    /// Processes a failed video anew.
-    ///
-    /// # Errors
-    /// It is not there, has not failed, or its file is to blame.
-    pub async fn retry(&self, user: UserId, video: VideoId) -> Result<Video> {
-        self.row(user, video).await?;
-        let transaction = begin_write(&self.db).await?;
-        // Under its locks: of two who ask at once, the second finds it under way.
-        let row = Whole::lock(&transaction, user, video).await?.video;
-        let code = row.failure_code.as_deref().and_then(FailureCode::parse);
-        if code.is_none_or(|code| !code.worth_retrying()) || row.s3_input_url.is_none() {
-            return Err(Problem::new(Code::Conflict, "Only a video whose processing failed on our side can be tried again.").into());
-        }
-        if !advance(&transaction, video, Stage::Queued, &[(videos::Column::FailureCode, Expr::value(None::<String>))]).await? {
-            return Err(Problem::new(Code::Conflict, "It is being processed already.").into());
-        }
-        let job = jobs::enqueue(&transaction, user, video).await?;
-        transaction.commit().await?;
-        if let Err(error) = self.queue.send(WakeUp { job, video }).await {
-            // The row stands; workers look at the rows by themselves.
-            tracing::warn!(%error, job_id = %job, "could not wake a worker");
-        }
-        self.changes.tell(Change::Video { user, video });
-        self.get(user, video).await
     }
 
     async fn row(&self, user: UserId, video: VideoId) -> Result<videos::Model> {

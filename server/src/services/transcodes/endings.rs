@@ -4,8 +4,9 @@
 use std::sync::atomic::Ordering;
 
 use domain::{
+    failure::FailureCode,
     job::{JobState, MAX_ATTEMPTS, PATIENCE_MS},
-    video::{FailureCode, Stage},
+    video::Stage,
 };
 use sea_orm::{
     ConnectionTrait, EntityTrait,
@@ -20,17 +21,20 @@ use crate::{
         entity::{jobs as job_rows, videos},
     },
     error::{Error, Result},
+    failpoints,
     ports::transcoder::TranscodeError,
     services::{
-        jobs::{Held, hold, nothing_left, over, retry_later, wait},
+        jobs::{Held, given_up, hold, nothing_left, retry_later, wait},
         removals::Removal,
         videos::advance,
     },
+    telemetry::metrics,
 };
 
 impl Transcodes {
     /// Gives the job back as it was, for another process. An encode that goes on elsewhere is kept with it.
     pub(super) async fn give_back(&self, attempt: &Attempt<'_>) -> Result<()> {
+        metrics::ended("given_back");
         let transaction = begin_write(&self.db).await?;
         let mut changes = vec![
             (job_rows::Column::State, Expr::value(JobState::Queued.as_str())),
@@ -48,16 +52,20 @@ impl Transcodes {
             advance(&transaction, attempt.lease.video, Stage::Queued, &[poster_of_published()]).await?;
         }
         self.let_go(&transaction, attempt).await?;
+        failpoints::pass("job.given_back.before_commit");
         transaction.commit().await?;
         tracing::info!(video_id = %attempt.lease.video, job_id = %attempt.lease.job, "job given back");
         Ok(())
     }
 
     /// Notes a failure: a new try later where that may help, else the end with a reason.
-    pub(super) async fn failed(&self, attempt: &Attempt<'_>, error: Error) -> Result<()> {
+    pub(super) async fn failed(&self, attempt: &Attempt<'_>, error: &Error) -> Result<()> {
         let lease = attempt.lease;
-        let waits = error.is_passing() && now_ms() - lease.created_at_ms < PATIENCE_MS;
-        let verdict = match &error {
+        let patient = now_ms() - lease.created_at_ms < PATIENCE_MS;
+        // A disk that is full is nobody's failure for as long as it is.
+        let full = error.waiting_code() == Some(FailureCode::WaitingForSpace);
+        let waits = error.is_passing() && (patient || full && self.storage.is_scarce().await);
+        let verdict = match error {
             Error::Transcode(TranscodeError::Source { code, .. }) => Some(*code),
             _ if waits => None,
             // An engine elsewhere is paid by the minute and makes the same of the same source: once more is enough.
@@ -70,10 +78,13 @@ impl Transcodes {
         let held = match verdict {
             Some(code) => {
                 tracing::warn!(video_id = %lease.video, job_id = %lease.job, code = code.as_str(), %error, "video failed");
-                hold(&transaction, lease, &over(JobState::Failed, Some(&detail))).await?
+                metrics::ended("failed");
+                metrics::failure(code.as_str());
+                hold(&transaction, lease, &given_up(code, &detail)).await?
             }
             None if waits => {
                 tracing::warn!(video_id = %lease.video, job_id = %lease.job, %error, "something does not answer; waiting");
+                metrics::ended("postponed");
                 let mut changes = wait(lease, &detail).to_vec();
                 if !self.transcoder.outlives_process() {
                     changes.extend(nothing_left());
@@ -82,19 +93,22 @@ impl Transcodes {
             }
             None => {
                 tracing::warn!(video_id = %lease.video, job_id = %lease.job, attempt = lease.attempt, %error, "attempt failed; trying again");
+                metrics::ended("retried");
                 hold(&transaction, lease, &retry_later(lease, &detail)).await?
             }
         };
         if held == Held::Yes {
             let (stage, code) = match verdict {
                 Some(code) => (Stage::Failed, Some(code.as_str())),
-                None => (Stage::Queued, None),
+                None => (Stage::Queued, error.waiting_code().filter(|_| waits).map(FailureCode::as_str)),
             };
             let changes = [(videos::Column::FailureCode, Expr::value(code.map(str::to_owned))), poster_of_published()];
             advance(&transaction, lease.video, stage, &changes).await?;
         }
         self.let_go(&transaction, attempt).await?;
+        failpoints::pass("job.failed.before_commit");
         transaction.commit().await?;
+        failpoints::pass("job.failed.committed");
         Ok(())
     }
 

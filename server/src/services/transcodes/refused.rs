@@ -2,9 +2,10 @@
 //! would otherwise wait in front of "In line" for ever.
 
 use domain::{
+    failure::FailureCode,
     ids::{UserId, VideoId},
     job::JobState,
-    video::{FailureCode, Stage},
+    video::Stage,
 };
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::Expr};
 use uuid::Uuid;
