@@ -28,10 +28,11 @@ use domain::{
 };
 
 use super::{aws::CONNECT_PATIENCE, part_locks::PartLocks};
-use crate::ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange, ByteStream, MultipartId, PresignParts};
+use crate::ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange, ByteStream, Inventory, MultipartId, PresignParts};
 
 mod deletion;
 mod failure;
+mod inventory;
 mod multipart;
 mod part_body;
 mod part_listing;
@@ -144,6 +145,10 @@ impl BlobStore for S3Store {
         self.begin(key).await
     }
 
+    fn least_part(&self) -> u64 {
+        multipart::SMALLEST_PART
+    }
+
     async fn put_part(
         &self,
         key: &StorageKey,
@@ -207,6 +212,10 @@ impl BlobStore for S3Store {
 
     fn local_path(&self, _key: &StorageKey) -> Option<PathBuf> {
         None
+    }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
     }
 
     fn presigner(&self) -> Option<&dyn PresignParts> {

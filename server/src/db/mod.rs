@@ -7,9 +7,10 @@
 use std::{path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
     sqlx::{
+        Connection,
         postgres::PgConnectOptions,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
@@ -21,13 +22,13 @@ use crate::config::DatabaseSettings;
 
 pub mod entity;
 pub mod migration;
+pub mod outage;
+pub mod passing;
 
 /// How long SQLite waits for another writer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait until SQLite is asked again where it does not wait itself.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
-/// <https://www.sqlite.org/rescode.html#busy>.
-const SQLITE_BUSY: u32 = 5;
 /// Connections that nobody needed for this long are closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Connections to PostgreSQL are opened anew after this long, so that they spread over what is behind an address.
@@ -86,24 +87,28 @@ async fn connect_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, D
     let give_up = tokio::time::Instant::now() + BUSY_TIMEOUT;
     loop {
         match Database::connect(options.clone()).await {
-            Err(error) if is_busy(&error) && tokio::time::Instant::now() < give_up => tokio::time::sleep(ASK_AGAIN).await,
+            Err(error) if outage::is_busy(&error) && tokio::time::Instant::now() < give_up => tokio::time::sleep(ASK_AGAIN).await,
             done => return done,
         }
     }
 }
 
-/// Whether SQLite said that another one writes (`SQLITE_BUSY` and what it is extended to, by the lowest byte of the code).
-fn is_busy(error: &DbErr) -> bool {
-    let DbErr::Conn(RuntimeErr::SqlxError(sqlx)) = error else { return false };
-    let code = sqlx.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
-    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
-}
-
 /// WAL mode with `synchronous=FULL`: a commit that was answered survives a power cut.
+///
+/// A full disk makes SQLite end a transaction by itself (<https://www.sqlite.org/lang_transaction.html>, "Response To Errors"). The driver then
+/// still counts it as open, and what it calls a transaction on that connection from then on is a savepoint that nobody ever commits: what was
+/// answered would be gone with the connection. So a connection that counts a transaction which nobody has is closed instead of used.
 fn for_sqlite(options: &mut ConnectOptions) {
-    options.map_sqlx_sqlite_opts(|sqlite| {
-        sqlite.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).foreign_keys(true).busy_timeout(BUSY_TIMEOUT)
-    });
+    options
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).foreign_keys(true).busy_timeout(BUSY_TIMEOUT)
+        })
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.test_before_acquire(true).before_acquire(|connection, _| {
+                let sound = !connection.is_in_transaction();
+                Box::pin(async move { Ok(sound) })
+            })
+        });
 }
 
 /// TLS is the URL's business: `sslmode` and `sslrootcert` stand there.

@@ -19,6 +19,7 @@ use crate::{
         entity::{renditions, videos},
     },
     error::{Error, Result, Unfit},
+    failpoints,
     ports::{blob_store::BlobStore, transcoder::POSTER_FILE},
     services::{
         jobs::{Held, Lease, hold, over},
@@ -45,11 +46,16 @@ impl Publishing {
         Self { db, store }
     }
 
-    /// Checks playlists and objects, whoever made them.
+    /// Checks playlists and objects, whoever made them; gives the bytes of all objects.
     ///
     /// # Errors
     /// [`Unfit`] in the inner result; the store's failure in the outer one.
-    pub async fn check(&self, generation: GenerationId, facts: &SourceFacts, made: &[Rendition]) -> Result<std::result::Result<(), Unfit>> {
+    pub async fn check(
+        &self,
+        generation: GenerationId,
+        facts: &SourceFacts,
+        made: &[Rendition],
+    ) -> Result<std::result::Result<u64, Unfit>> {
         if let Err(unfit) = check_playlists(facts, made) {
             return Ok(Err(unfit));
         }
@@ -60,14 +66,14 @@ impl Publishing {
             init.chain(segments).map(move |(file, bytes)| (rendition.path(file), bytes))
         });
         let wrong = objects.filter_map(|(file, expected)| check_object(&stored, generation, &file, expected)).next();
-        Ok(wrong.map_or(Ok(()), Err))
+        Ok(wrong.map_or_else(|| Ok(stored.values().sum()), Err))
     }
 
     /// Switches the video to the generation and ends the job, in one transaction under the lease.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn publish(&self, lease: &Lease, generation: GenerationId, made: &[Rendition], poster: bool) -> Result<Held> {
+    pub async fn publish(&self, lease: &Lease, generation: GenerationId, made: &[Rendition], bytes: u64, poster: bool) -> Result<Held> {
         let VideoId(video) = lease.video;
         let transaction = begin_write(&self.db).await?;
         if hold(&transaction, lease, &over(JobState::Done, None)).await? == Held::Lost {
@@ -88,6 +94,7 @@ impl Publishing {
         let output = output.and_then(|url| url.strip_suffix(POSTER_FILE).map(str::to_owned));
         let mut changes =
             vec![(videos::Column::GenerationId, Expr::value(generation.0)), (videos::Column::S3OutputUrl, Expr::value(output))];
+        changes.push((videos::Column::PublishedBytes, Expr::value(i64::try_from(bytes).unwrap_or(i64::MAX))));
         if poster {
             changes.push((videos::Column::PosterGenerationId, Expr::value(generation.0)));
         }
@@ -98,7 +105,9 @@ impl Publishing {
             renditions::Entity::delete_many().filter(renditions::Column::GenerationId.eq(old)).exec(&transaction).await?;
             Removal::Published(GenerationId(old)).note(&transaction).await?;
         }
+        failpoints::pass("job.publish.before_commit");
         transaction.commit().await?;
+        failpoints::pass("job.publish.committed");
         Ok(Held::Yes)
     }
 }
@@ -140,13 +149,23 @@ fn check_playlists(facts: &SourceFacts, made: &[Rendition]) -> std::result::Resu
             Ok(_) => return unfit(format!("{name} has no segments")),
             Err(error) => return unfit(format!("{name}: {error}")),
         }
-        let (length, source) = (rendition.playlist.duration_us(), facts.duration_ms * 1_000);
-        let slack = LENGTH_SLACK_US.max((source as f64 * LENGTH_SLACK) as u64);
-        // Sound may be shorter than its picture, in the source as well; a picture may not.
-        let too_short = matches!(rendition.track, Track::Video { .. }) && length + slack < source;
-        if too_short || length > source + slack {
+        if !lasts_as_long(facts, rendition) {
+            let length = rendition.playlist.duration_us();
             return unfit(format!("{name} lasts {} ms, the source {} ms", length / 1_000, facts.duration_ms));
         }
     }
     Ok(())
+}
+
+/// Whether a rendition lasts as long as its source. Sound may be shorter than its picture, in the source as well; a picture may not.
+pub fn lasts_as_long(facts: &SourceFacts, rendition: &Rendition) -> bool {
+    let (length, source) = (rendition.playlist.duration_us(), facts.duration_ms * 1_000);
+    let picture = matches!(rendition.track, Track::Video { .. });
+    is_as_long(length, source) || (!picture && length < source)
+}
+
+/// Whether two lengths in microseconds are the same but for a frame group, or a small share where that is more.
+pub fn is_as_long(length_us: u64, expected_us: u64) -> bool {
+    let slack = LENGTH_SLACK_US.max((expected_us as f64 * LENGTH_SLACK) as u64);
+    length_us.abs_diff(expected_us) <= slack
 }

@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use crate::{
     clock::now_ms,
-    db::entity::removals,
+    db::entity::{holds, removals},
     error::{Error, Result},
+    failpoints,
     ports::{
         blob_store::{BlobStore, MultipartId},
         cdn::Cdn,
@@ -28,6 +29,8 @@ use crate::{
 const ENCODES_STOP_WITHIN_MS: i64 = 120_000;
 /// How long somebody waits for what is deleted at once.
 const SOON: Duration = Duration::from_secs(2);
+/// No hold lasts longer than this without being renewed.
+pub const LONGEST_HOLD_MS: i64 = 10 * 60_000;
 /// Wait after a store refused to delete.
 const RETRY_MS: i64 = 60_000;
 
@@ -154,13 +157,18 @@ impl Removals {
     /// The database fails.
     pub async fn work_off(&self) -> Result<()> {
         loop {
+            if self.are_held_back().await? {
+                return Ok(());
+            }
             let due = due_query(now_ms()).all(&self.db).await?;
             if due.is_empty() {
                 return Ok(());
             }
             for row in due {
+                failpoints::pass("removal.before_deletion");
                 match self.remove(&Removal::read(&row)?).await {
                     Ok(()) => {
+                        failpoints::pass("removal.deleted");
                         removals::Entity::delete_by_id(row.id).exec(&self.db).await?;
                     }
                     Err(error) => {
@@ -174,6 +182,14 @@ impl Removals {
                 }
             }
         }
+    }
+
+    /// Whether somebody still copies what is to be removed: what was noted before they began is in no copy of theirs, and waits all the same.
+    async fn are_held_back(&self) -> Result<bool> {
+        let now = now_ms();
+        // One that would last longer was written by another clock than ours.
+        let stands = holds::Column::UntilMs.between(now, now + LONGEST_HOLD_MS);
+        Ok(holds::Entity::find().filter(stands).limit(1).one(&self.db).await?.is_some())
     }
 
     async fn remove(&self, removal: &Removal) -> Result<()> {

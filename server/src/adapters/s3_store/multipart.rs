@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// S3 takes no smaller part, but for the last one.
-const SMALLEST_PART: u64 = 5 * 1024 * 1024;
+pub(super) const SMALLEST_PART: u64 = 5 * 1024 * 1024;
 /// S3 takes no larger part.
 const LARGEST_PART: u64 = 5 * 1024 * 1024 * 1024;
 

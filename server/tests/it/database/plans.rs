@@ -2,6 +2,7 @@
 
 use domain::{
     ids::{UserId, VideoId},
+    job::JobState,
     video::Stage,
 };
 use sea_orm::{
@@ -10,13 +11,19 @@ use sea_orm::{
 };
 use server::{
     clock::now_ms,
-    db::entity::{api_keys, audit_log, grants, invites, jobs, removals, renditions, sessions, uploads, users, videos},
+    db::entity::{
+        alert_notices, alerts, api_keys, audit_log, grants, invites, jobs, removals, renditions, sessions, uploads, users, videos,
+    },
     services::{
+        alerts::rules::given_up_query,
         api_keys::{list_query, working},
-        changes, grants as named, jobs as leases, private_media, removals as removing, sessions as signed_in, sources,
+        backlog::{self, Blame},
+        changes, grants as named, jobs as leases, private_media, removals as removing, sessions as signed_in, sources, storage,
+        store_audit,
         uploads::quota::usage_query,
         users as people,
         videos::page_query,
+        vitals,
     },
 };
 use time::OffsetDateTime;
@@ -43,13 +50,24 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("private media", private_media::private_query().build(backend)),
         ("due job", leases::due_query(now).build(backend)),
         ("running jobs", leases::running_query().build(backend)),
+        ("jobs that wait", backlog::waiting_query().build(backend)),
+        ("the job that has waited longest", backlog::oldest_query().build(backend)),
+        ("jobs that failed on our side", backlog::failed_query(Blame::Ours, Uuid::max(), 51).build(backend)),
+        ("jobs that failed because of the file", backlog::failed_query(Blame::File, Uuid::now_v7(), 51).build(backend)),
         ("last job of an account", leases::last_of_query(domain::ids::UserId(user)).build(backend)),
         ("jobs of a video", jobs::Entity::of(video).build(backend)),
         ("unfinished uploads", uploads::Entity::unfinished_since(now - 86_400_000).build(backend)),
+        ("unfinished uploads of an account", uploads::Entity::unfinished_of(user, now - 86_400_000).build(backend)),
         ("expired sessions", sessions::Entity::delete_expired(now).build(backend)),
         ("removals due", removing::due_query(now).build(backend)),
         ("sources to let go of", sources::old_query(now - 86_400_000).build(backend)),
         ("what an account stores", usage_query(owner).build(backend)),
+        ("what an account has taken up", storage::account_query(owner).build(backend)),
+        ("whether generations are published", store_audit::generations_query(&[video]).build(backend)),
+        ("whether generations give a poster", store_audit::generation_posters_query(&[video]).build(backend)),
+        ("whether generations are being made", store_audit::generation_jobs_query(&[video]).build(backend)),
+        ("whether something is to be removed", store_audit::removals_query(&[video]).build(backend)),
+        ("last checks of the store", store_audit::last_query().build(backend)),
         ("by playback id", videos::Entity::by_playback_id(handle).build(backend)),
         ("renditions of a generation", renditions::Entity::of(video).build(backend)),
         ("keys of an account", list_query(owner).build(backend)),
@@ -62,6 +80,14 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("people who are disabled", users::Entity::disabled().build(backend)),
         ("audit log, first page", audit_log::Entity::older_than(Uuid::max()).limit(51).build(backend)),
         ("audit log, next page", audit_log::Entity::older_than(Uuid::now_v7()).limit(51).build(backend)),
+        ("open alerts", alerts::Entity::open().build(backend)),
+        ("an alert", alerts::Entity::of("low_disk", "machine: data").build(backend)),
+        ("messages due", alert_notices::Entity::due(now).build(backend)),
+        ("messages given up", alert_notices::Entity::given_up().build(backend)),
+        ("old messages", alert_notices::Entity::delete_before(alert_notices::SENT, now - 900_000_000).build(backend)),
+        ("oldest job that waits", vitals::oldest_query().build(backend)),
+        ("jobs that wait", vitals::in_state_query(JobState::Queued).build(backend)),
+        ("jobs given up by our fault", given_up_query().build(backend)),
         ("old acts", audit_log::Entity::delete_before(now - 900_000_000).build(backend)),
         ("open invitations", invites::Entity::open(now).build(backend)),
         ("expired invitations", invites::Entity::delete_expired(now).build(backend)),
@@ -108,6 +134,7 @@ fn video(number: usize, user_id: Uuid, now: i64) -> videos::Model {
         poster_generation_id: None,
         updated_at_ms: if rare(number) { now } else { now - 1_000_000_000 - number as i64 },
         embed_hosts: None,
+        published_bytes: Some(1),
     }
 }
 
@@ -134,6 +161,9 @@ fn job(number: usize, video_id: Uuid, user_id: Uuid, now: i64) -> jobs::Model {
         encode_id: None,
         encode_report: None,
         last_error: None,
+        began_at_ms: None,
+        ended_at_ms: None,
+        failure_code: None,
         created_at_ms: now,
     }
 }
@@ -168,7 +198,9 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
         size_bytes: 1,
         part_size: 1,
         complete: !rare(number),
+        fingerprint: None,
         updated_at_ms: now - 1_000_000_000 + number as i64,
+        trace_parent: None,
     };
     fill::<uploads::Entity>(db, each().map(upload).collect()).await;
     let grant = |(number, video): (usize, &videos::Model)| grants::Model {
@@ -241,7 +273,36 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
         expires_at_ms: if rare(number) { now - 1 } else { now + 1_000_000 },
     };
     fill::<invites::Entity>(db, (0..2_000).map(invite).collect()).await;
+    fill_alerts(db, now).await;
     (some.user_id, some)
+}
+
+async fn fill_alerts(db: &DatabaseConnection, now: i64) {
+    let alert = |number: usize| alerts::Model {
+        id: Uuid::now_v7(),
+        kind: "low_disk".to_owned(),
+        subject: format!("machine {number}: data"),
+        is_open: rare(number),
+        detail: String::new(),
+        opened_at_ms: now - number as i64,
+        told_at_ms: now,
+        seen_at_ms: now,
+        resolved_at_ms: None,
+    };
+    fill::<alerts::Entity>(db, (0..2_000).map(alert).collect()).await;
+    let notice = |number: usize| alert_notices::Model {
+        id: Uuid::now_v7(),
+        channel: "webhook".to_owned(),
+        event: "alert.opened".to_owned(),
+        message: "{}".to_owned(),
+        state: [alert_notices::SENT, alert_notices::WAITING, alert_notices::GIVEN_UP][if rare(number) { number / 100 % 2 + 1 } else { 0 }]
+            .to_owned(),
+        attempt: 1,
+        due_at_ms: if rare(number) { now - 1_000_000_000 } else { now - number as i64 },
+        created_at_ms: now,
+        last_error: None,
+    };
+    fill::<alert_notices::Entity>(db, (0..VIDEOS).map(notice).collect()).await;
 }
 
 #[tokio::test]

@@ -11,11 +11,11 @@ use domain::{
     video::Stage,
 };
 use futures::StreamExt;
-use sea_orm::{DatabaseConnection, DbBackend, EntityTrait, PaginatorTrait, sea_query::Expr};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, PaginatorTrait, sea_query::Expr};
 use server::{
     db::{
         begin_write,
-        entity::{jobs, removals, videos},
+        entity::{jobs, removals, turns, videos},
     },
     services::{
         jobs::{Held, Jobs, Lease, hold, over},
@@ -97,7 +97,7 @@ async fn publishing_deleting_and_renaming_at_once_leave_nothing_behind() {
         }
         let publish = tokio::spawn({
             let publishing = publishing.clone();
-            async move { publishing.publish(&lease, generation, &[], true).await }
+            async move { publishing.publish(&lease, generation, &[], 0, true).await }
         });
         let delete = tokio::spawn({
             let (videos, user) = (app.state.videos.clone(), ada.user);
@@ -158,4 +158,27 @@ async fn a_completed_upload_is_not_given_up() {
         let there = videos::Entity::find_by_id(ticket.video_id.0).one(&app.db).await.expect("asked").is_some();
         assert_eq!(there, !given_up);
     }
+}
+
+#[tokio::test]
+async fn a_connection_whose_transaction_sqlite_has_ended_by_itself_swallows_nothing() {
+    let app = App::start().await;
+    if app.db.get_database_backend() != DbBackend::Sqlite {
+        return;
+    }
+    let note = |name: &str| turns::Entity::insert(turns::ActiveModel { name: Set(name.to_owned()) });
+    // As a full disk does it: the driver does not know that the transaction is over.
+    let ended = begin_write(&app.db).await.expect("begun");
+    ended.execute_unprepared("ROLLBACK").await.expect("ended");
+    drop(ended);
+    let given_up = begin_write(&app.db).await.expect("begun");
+    note("given up").exec_without_returning(&given_up).await.expect("written");
+    given_up.rollback().await.expect("rolled back");
+    let kept = begin_write(&app.db).await.expect("begun");
+    note("kept").exec_without_returning(&kept).await.expect("written");
+    kept.commit().await.expect("answered");
+    let elsewhere = app.other_process().await;
+    let seen = |name: &str| turns::Entity::find_by_id(name).one(&elsewhere.db);
+    assert!(seen("kept").await.expect("asked").is_some(), "what was answered is there for everybody");
+    assert!(seen("given up").await.expect("asked").is_none());
 }
