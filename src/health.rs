@@ -30,7 +30,7 @@ pub(crate) async fn ask(bind: SocketAddr) -> io::Result<()> {
 
 async fn get(address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut connection = TcpStream::connect(address).await?;
-    connection.write_all(format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+    connection.write_all(format!("GET /livez HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
     connection.take(4_096).read_to_end(&mut answer).await?;
     Ok(answer)
@@ -58,7 +58,7 @@ mod tests {
             let (mut socket, _) = listener.accept().await.expect("a connection");
             let mut asked = [0; 512];
             let length = socket.read(&mut asked).await.expect("a request");
-            assert!(asked[..length].starts_with(b"GET /healthz HTTP/1.1\r\n"));
+            assert!(asked[..length].starts_with(b"GET /livez HTTP/1.1\r\n"));
             socket.write_all(answer.as_bytes()).await.expect("answered");
         });
         address

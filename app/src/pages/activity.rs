@@ -9,7 +9,10 @@ use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::not_found::LoadError;
-use crate::{components::words, server_fns::audit_log::list_acts};
+use crate::{
+    components::{alerts::AlertsPanel, words},
+    server_fns::{alerts::list_alerts, audit_log::list_acts},
+};
 
 /// The page.
 #[component]
@@ -17,13 +20,22 @@ pub fn ActivityPage() -> impl IntoView {
     let query = use_query_map();
     let after = Memo::new(move |_| query.with(|query| query.get_str("after").and_then(|id| id.parse::<AuditId>().ok())));
     let log = Resource::new_blocking(move || after.get(), list_acts);
+    let alerts = Resource::new_blocking(|| (), |()| list_alerts());
     view! {
         <Title text="Activity"/>
         <div class="page narrow">
             <Transition fallback=|| view! { <h1>"Activity"</h1> }>
                 {move || Suspend::new(async move {
                     match log.await {
-                        Ok(page) => Either::Left(view! { <h1>"Activity"</h1><Log page first=after.get_untracked().is_none()/> }),
+                        Ok(page) => {
+                            let alerts = alerts.await.ok();
+                            let first = after.get_untracked().is_none();
+                            Either::Left(view! {
+                                <h1>"Activity"</h1>
+                                {alerts.filter(|_| first).map(|alerts| view! { <AlertsPanel alerts/> })}
+                                <Log page first/>
+                            })
+                        }
                         Err(error) => Either::Right(view! { <LoadError error/> }),
                     }
                 })}

@@ -99,10 +99,27 @@ impl Outgoing {
         tokio::time::timeout(self.patience, self.follow(url)).await.map_err(|_| OutgoingError::TooSlow)?
     }
 
+    /// POST. A redirect is an answer and is not followed.
+    ///
+    /// # Errors
+    /// The URL is refused, or there is no complete answer. An answer that refuses is an answer.
+    pub async fn post(&self, url: &str, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<OutgoingAnswer, OutgoingError> {
+        let sending = async {
+            let mut request = HttpRequest::new(SdkBody::from(body));
+            request.set_method("POST").map_err(|_| Refused::Form)?;
+            for (name, value) in headers {
+                request.headers_mut().try_insert(*name, (*value).to_owned()).map_err(|_| Refused::Form)?;
+            }
+            let answer = self.send(&Target::parse(url)?, request).await?;
+            read(answer.status().as_u16(), answer).await
+        };
+        tokio::time::timeout(self.patience, sending).await.map_err(|_| OutgoingError::TooSlow)?
+    }
+
     async fn follow(&self, url: &str) -> Result<OutgoingAnswer, OutgoingError> {
         let mut target = Target::parse(url)?;
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.ask(&target).await?;
+            let answer = self.send(&target, HttpRequest::new(SdkBody::empty())).await?;
             let status = answer.status().as_u16();
             match answer.headers().get("location") {
                 Some(location) if matches!(status, 301 | 302 | 303 | 307 | 308) => target = target.join(location)?,
@@ -113,7 +130,7 @@ impl Outgoing {
     }
 
     /// One request, to addresses that were looked at.
-    async fn ask(&self, target: &Target) -> Result<HttpResponse, OutgoingError> {
+    async fn send(&self, target: &Target, mut request: HttpRequest) -> Result<HttpResponse, OutgoingError> {
         if self.public {
             target.check_public()?;
         }
@@ -128,7 +145,6 @@ impl Outgoing {
             .proxy_config(ProxyConfig::disabled())
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
             .build_with_resolver(Known(addresses));
-        let mut request = HttpRequest::new(SdkBody::empty());
         request.set_uri(target.url()).map_err(|_| Refused::Form)?;
         request.headers_mut().insert("user-agent", "millrace");
         request.headers_mut().insert("connection", "close");

@@ -127,5 +127,19 @@ async fn answers_are_cut_by_size_and_by_time() {
         let (port, _heard) = server(OPEN, move |_| drip.to_vec()).await;
         // The server would hold on for longer, and then hang up, which is another error.
         assert!(matches!(client.get(&format!("http://a.example:{port}/")).await, Err(OutgoingError::TooSlow)));
+        let (port, _heard) = server(OPEN, move |_| drip.to_vec()).await;
+        assert!(matches!(client.post(&format!("http://a.example:{port}/"), &[], Vec::new()).await, Err(OutgoingError::TooSlow)));
     }
+}
+
+#[tokio::test]
+async fn what_is_sent_goes_to_one_place_and_follows_no_redirect() {
+    let (elsewhere, mut heard) = server(OPEN, |_| ok("there")).await;
+    let (port, mut told) = server(OPEN, move |_| redirect(&format!("http://a.example:{elsewhere}/"))).await;
+    let client = only_open(|name| vec![if name == "inside.example" { PRIVATE } else { OPEN }]);
+    let answer = client.post(&format!("http://a.example:{port}/x"), &[("webhook-id", "1")], b"{}".to_vec()).await.expect("an answer");
+    assert_eq!((answer.status, told.recv().await.as_deref()), (302, Some("POST /x HTTP/1.1")));
+    assert!(heard.try_recv().is_err(), "it was sent on");
+    let refused = client.post(&format!("http://inside.example:{port}/"), &[], Vec::new()).await;
+    assert!(matches!(refused, Err(OutgoingError::Refused(Refused::Private))), "{refused:?}");
 }
