@@ -23,7 +23,8 @@ data "aws_iam_policy_document" "app" {
   statement {
     sid = "Listing"
     # Not narrowed to a prefix: without ListBucket on the bucket itself, S3 answers 403 instead of 404 for an object that is not there.
-    actions   = ["s3:ListBucket"]
+    # Uploads that no row names any more are found by listing them (`millrace audit`).
+    actions   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
     resources = [aws_s3_bucket.input.arn, aws_s3_bucket.output.arn]
   }
 

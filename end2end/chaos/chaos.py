@@ -1,22 +1,20 @@
 #!/usr/bin/env python3
-"""Kills the product at random moments while it is used, and looks whether it kept its promises:
+"""Breaks the product at random moments while it is used, and looks whether it kept its promises:
 
-    end2end/chaos/chaos.py BINARY [--kills 30] [--seed 1] [--workers 1] [--postgres URL] [--keep]
+    end2end/chaos/chaos.py BINARY [--set sqlite] [--kills 30] [--seed 1] [--workers 1] [--pace 1.0] [--browser] [--keep]
+    end2end/chaos/chaos.py BINARY --set postgres --database-faults 20
+    end2end/chaos/chaos.py BINARY --set aws --aws-faults 2      (inside end2end/aws/stack.py run -- …)
 
-A server and workers run on files and SQLite, or on files and PostgreSQL. Uploads (in parts and in single requests) and viewers go on all the
-time; server, workers and ffmpeg are killed with SIGKILL at moments that the seed decides, and started again. At the end nothing may be lost,
-doubled, damaged, stuck or left behind. Ends with 1 where something was, and names it.
+A server and workers run on one of the sets (sets.py). Uploads in parts, in single requests and by tus, and viewers go on all the time; server,
+workers and ffmpeg are killed with SIGKILL at moments that the seed decides, and started again; or the database is stopped at once and paused; or
+AWS has bad days. At the end nothing may be lost, doubled, damaged, stuck or left behind. Ends with 1 where something was, and names it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import random
 import shutil
-import socket
-import sqlite3
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,14 +23,20 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from client import Client, Refused, Unanswered
-from database import Database, PostgreSQL, SQLite
-from invariants import check
-from load import Ledger, Uploader, Viewer
-from product import Process, descendants, kill_engine, wait_until_gone
+from breakage import Breakage
+from browser import Browser
+from client import Client, Dashboard, Refused, Unanswered, patiently
+from invariants import audit, check, orphans
+from ledger import Ledger
+from load import Uploader, Ways
+from product import Process, descendants, wait_until_gone
+from recovery import Recovery
+from sets import NAMES, Setting
 from sources import make
+from viewers import Viewer
 
 EMAIL = "chaos@example.com"
+PASSWORD = "a long enough password for chaos"
 UPLOADERS = 3
 VIEWERS = 2
 STARTS_WITHIN_SECONDS = 60.0
@@ -40,12 +44,16 @@ STARTS_WITHIN_SECONDS = 60.0
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Kills the product at random moments while it is used.")
+    parser = argparse.ArgumentParser(description="Breaks the product at random moments while it is used.")
     parser.add_argument("binary", type=Path)
+    parser.add_argument("--set", choices=NAMES, default="sqlite")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1, help="worker processes beside the server, which works itself as well")
-    parser.add_argument("--postgres", metavar="URL", help="a superuser's: a database is made there and dropped")
+    parser.add_argument("--pace", type=float, default=1.0, help="of the pauses between two kills")
+    parser.add_argument("--database-faults", type=int, metavar="N", help="stop or pause PostgreSQL N times instead of killing")
+    parser.add_argument("--aws-faults", type=int, metavar="N", help="N rounds of S3 and SQS at 1, 10, 50 and 100 % faults instead of killing")
+    parser.add_argument("--browser", action="store_true", help="the dashboard's uploader in Chromium as well (CHROMIUM=…)")
     parser.add_argument("--keep", action="store_true", help="leave the folder with data and logs")
     return parser.parse_args()
 
@@ -53,16 +61,20 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Runs, and says how it went."""
     arguments = parse()
+    # Told to stop, it leaves through all `finally` blocks.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="millrace-chaos-"))
-    print(f"seed {arguments.seed}, {arguments.kills} kills, {'PostgreSQL' if arguments.postgres else 'SQLite'}; data and logs: {folder}")
-    storm = Storm(arguments, folder)
+    print(f"set {arguments.set}, seed {arguments.seed}; data and logs: {folder}", flush=True)
+    setting = Setting.make(arguments.set, folder / "data")
+    storm = Storm(arguments, setting, folder)
     try:
         faults = storm.run()
     finally:
         storm.end()
+        setting.end()
     for fault in faults:
         print(f"FAULT {fault}")
-    print(storm.summary(faults))
+    print(storm.summary(faults), flush=True)
     if not arguments.keep and not faults:
         shutil.rmtree(folder, ignore_errors=True)
     return 1 if faults else 0
@@ -71,103 +83,83 @@ def main() -> int:
 class Storm:
     """One run."""
 
-    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
-        self.arguments, self.folder, self.data = arguments, folder, folder / "data"
-        self.random = random.Random(arguments.seed)
-        self.ledger, self.killed = Ledger(), Counter[str]()
-        self.orphaned: dict[str, tuple[int, float]] = {}
-        self.recovered: list[float] = []
-        self.environment = self.settings()
-        self.database = self.open_database()
-        names = ["serve"] + ["worker"] * arguments.workers
-        self.processes = [
-            Process(arguments.binary.resolve(), role, self.environment, folder / f"{role}-{number}.log") for number, role in enumerate(names)
-        ]
-        self.origin = f"http://{self.environment['MILLRACE_BIND']}"
+    def __init__(self, arguments: argparse.Namespace, setting: Setting, folder: Path) -> None:
+        self.arguments, self.setting, self.folder = arguments, setting, folder
+        self.ledger, self.stop = Ledger(), threading.Event()
+        self.processes = [self.process("serve", 0)] + [self.process("worker", number + 1) for number in range(arguments.workers)]
+        self.recovery = Recovery(setting.database)
+        self.breakage = Breakage(arguments, setting, self.processes, self.ledger, self.recovery, folder)
+        self.origin = setting.environment["MILLRACE_PUBLIC_URL"]
         self.began = time.monotonic()
+        self.browser: Browser | None = None
+        self.repaired = Counter[str]()
 
-    def settings(self) -> dict[str, str]:
-        """The environment of all processes."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{probe.getsockname()[1]}"
-        ours = {
-            "MILLRACE_BIND": address,
-            "MILLRACE_PUBLIC_URL": f"http://{address}",
-            "MILLRACE_DATA_DIR": str(self.data),
-            "MILLRACE_LOG": "info",
-            # The clients here are one address and one account.
-            "MILLRACE_HTTP_REQUESTS_PER_MINUTE_ADDRESS": "0",
-            "MILLRACE_HTTP_REQUESTS_PER_MINUTE_ACCOUNT": "0",
-        }
-        if self.arguments.postgres:
-            ours["MILLRACE_DATABASE_URL"] = self.make_postgres_database()
-        theirs = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
-        return theirs | ours
-
-    def make_postgres_database(self) -> str:
-        """A database of this run's own; the server it is in goes with whoever started it."""
-        name = f"chaos_{random.SystemRandom().getrandbits(64):016x}"
-        subprocess.run(["psql", "-Xq", "-d", self.arguments.postgres, "-c", f"CREATE DATABASE {name}"], check=True)
-        head, _, query = self.arguments.postgres.partition("?")
-        return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else "")
-
-    def open_database(self) -> Database:
-        """How this driver looks into it."""
-        url = self.environment.get("MILLRACE_DATABASE_URL")
-        return PostgreSQL(url) if url else SQLite(str(self.data / "millrace.db"))
+    def process(self, role: str, number: int) -> Process:
+        """One role; its log has its name."""
+        return Process(self.arguments.binary.resolve(), role, self.setting.environment, self.folder / f"{role}-{number}.log")
 
     def command(self, *words: str, given: str = "") -> str:
         """Runs another command of the binary."""
-        command = [str(self.arguments.binary), *words]
-        done = subprocess.run(command, env=self.environment, input=given, text=True, check=True, capture_output=True)
+        command = [str(self.arguments.binary.resolve()), *words]
+        done = subprocess.run(command, env=self.setting.environment, input=given, text=True, check=True, capture_output=True)
         return done.stdout.strip()
+
+    def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command that may say no."""
+        return subprocess.run([str(self.arguments.binary.resolve()), *words], env=self.setting.environment, text=True, check=False, capture_output=True)
 
     def run(self) -> list[str]:
         """The whole run; everything that did not hold."""
-        sources = make(self.folder / "sources", self.arguments.seed)
-        self.command("user", "add", EMAIL, given="a long enough password for chaos\n")
+        self.command("user", "add", EMAIL, given=f"{PASSWORD}\n")
         client = Client(self.origin, self.command("key", "add", EMAIL, "--name", "chaos"))
+        owner = Dashboard(self.origin, EMAIL, PASSWORD)
         for process in self.processes:
             process.start()
         self.wait_for_server(client)
-        stop = threading.Event()
-        seed = self.arguments.seed
-        load: list[threading.Thread] = [Uploader(client, self.ledger, sources, f"{seed} up {n}", stop) for n in range(UPLOADERS)]
-        load += [Viewer(client, self.ledger, f"{seed} view {n}", stop) for n in range(VIEWERS)]
-        watch = threading.Thread(target=self.watch_orphans, args=(stop,), daemon=True)
-        for thread in [*load, watch]:
+        self.setting.tell_where(self.origin)
+        owner.sign_in()
+        load = self.load(client, owner)
+        for thread in load:
             thread.start()
-        self.kill_at_random()
-        stop.set()
+        self.recovery.start()
+        self.breakage.run()
+        self.stop.set()
         for thread in load:
             thread.join()
-        watch.join()
+        self.recovery.stop()
+        print(f"{self.breakage.told()} after {time.monotonic() - self.began:.0f} s; now it has to settle", flush=True)
         self.wait_for_server(client)
-        faults = self.ledger.faults + check(client, self.database, self.ledger, self.data)
-        return faults + self.stop_in_order()
+        faults = self.ledger.faults + check(client, owner, self.setting.database, self.setting.store, self.ledger, self.folder / "data")
+        if self.browser:
+            faults += self.browser.check(self.setting.database, self.setting.store)
+        faults += self.stop_in_order()
+        found, self.repaired = audit(self.ask)
+        return faults + found + orphans(self.setting.database, self.setting.store, self.folder / "data")
 
-    def kill_at_random(self) -> None:
-        """The storm itself."""
-        while sum(self.killed.values()) < self.arguments.kills:
-            # Mostly seconds apart, so that something happens in between; sometimes at once, so that starts are hit as well.
-            time.sleep(self.random.choice([0.05, 0.3, 1.0, 2.0, 4.0]) * self.random.uniform(0.5, 1.5))
-            victim = self.random.choice(self.processes)
-            if self.random.random() < 0.35:
-                if kill_engine(victim, self.random.getrandbits(16)):
-                    self.killed["ffmpeg"] += 1
-            elif victim.pid is not None:
-                engines = [pid for pid, _ in descendants(victim.pid)]
-                self.note_orphans(victim.pid)
-                victim.kill()
-                self.killed[victim.role] += 1
-                if left := wait_until_gone(engines, 10.0):
-                    self.ledger.fault(f"killed {victim.role}, but {len(left)} of the processes that it had started live on")
-                time.sleep(self.random.choice([0.0, 0.0, 0.5, 2.0]))
-            for process in self.processes:
-                if (code := process.fell_over()) is not None:
-                    self.ledger.fault(f"{process.role} ended by itself with {code}; its log is in {self.folder}")
-                process.start()
+    def load(self, client: Client, owner: Dashboard) -> list[threading.Thread]:
+        """Everybody who uses the product."""
+        sources, seed = make(self.folder / "sources", self.arguments.seed), self.arguments.seed
+        ways = Ways() if self.has_tus(client) else Ways(tus=0.0)
+        threads: list[threading.Thread] = [
+            Uploader(client, self.ledger, sources, f"{seed} up {number}", self.stop, ways) for number in range(UPLOADERS)
+        ]
+        setting = self.setting
+        threads += [
+            Viewer(client, owner, setting.store, self.ledger, f"{seed} view {number}", self.stop, self.recovery.why) for number in range(VIEWERS)
+        ]
+        if self.arguments.browser:
+            self.browser = Browser(self.origin, EMAIL, PASSWORD, self.folder, sources[0], self.ledger, self.stop)
+            threads.append(self.browser)
+        return threads
+
+    @staticmethod
+    def has_tus(client: Client) -> bool:
+        """Whether the store of this set takes what tus clients send."""
+        try:
+            patiently(lambda: client.ask("OPTIONS", "/api/v1/tus"))
+            return True
+        except Refused:
+            return False
 
     def wait_for_server(self, client: Client) -> None:
         """Until it answers."""
@@ -181,27 +173,6 @@ class Storm:
                     raise
                 time.sleep(0.1)
 
-    def jobs(self, which: str) -> list[dict]:
-        """Rows of jobs; none where the database is busy just now."""
-        try:
-            return self.database.rows(f"SELECT id, state, fence, lease_owner FROM jobs WHERE {which}")
-        except (sqlite3.Error, subprocess.CalledProcessError):
-            return []
-
-    def note_orphans(self, pid: int) -> None:
-        """Remembers which jobs a process has that is about to be killed."""
-        for row in self.jobs("state = 'running'"):
-            if str(row["lease_owner"]).split("-")[1:2] == [str(pid)]:
-                self.orphaned[row["id"]] = (row["fence"], time.monotonic())
-
-    def watch_orphans(self, stop: threading.Event) -> None:
-        """Measures how long a job whose worker was killed waits for the next one."""
-        while not stop.wait(0.2):
-            rows = {row["id"]: row for row in self.jobs("state <> 'done'")} if self.orphaned else {}
-            for job, (fence, since) in list(self.orphaned.items()):
-                if job in rows and rows[job]["fence"] > fence and self.orphaned.pop(job, None):
-                    self.recovered.append(time.monotonic() - since)
-
     def stop_in_order(self) -> list[str]:
         """An ordinary end leaves nothing running and is no failure."""
         pids = [pid for process in self.processes if process.pid for pid, _ in descendants(process.pid)]
@@ -211,22 +182,22 @@ class Storm:
 
     def end(self) -> None:
         """Nothing keeps running, however the run ended."""
+        self.stop.set()
         for process in self.processes:
             process.kill()
 
     def summary(self, faults: list[str]) -> str:
-        """One line for people."""
-        kinds = Counter(fault.split(":")[0] for fault in faults)
-        kills = ", ".join(f"{count} {name}" for name, count in sorted(self.killed.items()))
-        recovery = ""
-        if self.recovered:
-            worst = max(self.recovered)
-            recovery = f"; jobs of killed workers went on after {statistics.median(self.recovered):.1f} s (median), {worst:.1f} s at most"
+        """A paragraph for people."""
+        ledger = self.ledger
+        ways = ", ".join(f"{count} {way}" for way, count in sorted(ledger.ways.items()))
+        deleted = sum(known.deleted for known in ledger.uploads)
+        again = f"{ledger.bytes_again / max(ledger.cuts, 1) / 1e6:.1f} MB sent again a cut on average, {ledger.most_again / 1e6:.1f} MB at most"
+        verdict = f"{len(faults)} FAULTS" if faults else "nothing lost, doubled, damaged, stuck or left behind"
         return (
-            f"{sum(self.killed.values())} kills ({kills}) in {time.monotonic() - self.began:.0f} s: {len(self.ledger.uploads)} uploads acknowledged, "
-            f"{self.ledger.unknown} without an answer, {self.ledger.parts_again} parts cut off of {self.ledger.parts_sent} that arrived, "
-            f"{self.ledger.segments} segments played{recovery}; "
-            + (f"{len(faults)} FAULTS: {dict(kinds)}" if faults else "nothing lost, doubled, damaged, stuck or left behind")
+            f"{self.breakage.told()} in {time.monotonic() - self.began:.0f} s: {sum(ledger.ways.values())} uploads acknowledged ({ways}), {ledger.unknown} "
+            f"without an answer, {deleted} deleted again; {ledger.parts_sent} parts, {ledger.cuts} uploads cut, {again}; {ledger.segments} segments "
+            f"played; {self.recovery.told()}; {ledger.tried_again} videos tried again by their owner; put right by the audit: "
+            f"{dict(self.repaired) or 'nothing'}; {verdict}"
         )
 
 

@@ -52,6 +52,15 @@ class Process:
             self._child.kill()
             self._child.wait()
 
+    def terminate(self) -> None:
+        """Asks it to end, and waits for nothing."""
+        if self._child and self._child.poll() is None:
+            self._child.terminate()
+
+    def code(self) -> int | None:
+        """How it ended, once it has."""
+        return self._child.poll() if self._child else None
+
     def fell_over(self) -> int | None:
         """The exit code of a process that ended though nobody killed it."""
         if self._child is None:
@@ -95,10 +104,10 @@ def descendants(pid: int) -> list[tuple[int, str]]:
     return found
 
 
-def kill_engine(of: Process, choose: int) -> bool:
-    """Kills one ffmpeg or ffprobe that works for a process; false where there is none."""
-    pid = of.pid
-    engines = [child for child, name in descendants(pid) if name in ("ffmpeg", "ffprobe")] if pid else []
+def kill_engine(processes: list[Process], choose: int) -> bool:
+    """Kills one ffmpeg or ffprobe that works for one of them; false where there is none."""
+    pids = [process.pid for process in processes if process.pid]
+    engines = [child for pid in pids for child, name in descendants(pid) if name in ("ffmpeg", "ffprobe")]
     if not engines:
         return False
     try:

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, process::ExitStatus, process::Stdio, time::Duration};
 
-use domain::video::FailureCode;
+use domain::failure::FailureCode;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::Command,

@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use domain::{
+    failure::FailureCode,
     ids::GenerationId,
     ladder::{AudioPlan, Ladder, VideoPlan},
     playlist::{MediaPlaylist, Rendition, Segment, Track},
     source::SourceFacts,
     storage_key::StorageKey,
-    video::FailureCode,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 

@@ -8,10 +8,10 @@ use std::{
 };
 
 use domain::{
+    failure::FailureCode,
     ladder::{AudioPlan, Ladder, VideoPlan},
     playlist::Rendition,
     source::SourceFacts,
-    video::FailureCode,
 };
 
 use super::{
@@ -52,8 +52,20 @@ pub(super) async fn encode(
     request: TranscodeRequest,
     progress: Arc<Progress>,
 ) -> Result<Made, TranscodeError> {
-    let scratch = Scratch::new(&scratch_root).await.map_err(no_folder)?;
-    let source = fetched.get(store.as_ref(), &request.source, &scratch_root).await?;
+    let made = make(engine, store, &scratch_root, &fetched, request, &progress).await;
+    made.map_err(|error| failure::unless_full(&scratch_root, error))
+}
+
+async fn make(
+    engine: Arc<Engine>,
+    store: Arc<dyn BlobStore>,
+    scratch_root: &Path,
+    fetched: &Fetched,
+    request: TranscodeRequest,
+    progress: &Progress,
+) -> Result<Made, TranscodeError> {
+    let scratch = Scratch::new(scratch_root).await.map_err(no_folder)?;
+    let source = fetched.get(store.as_ref(), &request.source, scratch_root).await?;
     let file = source.path();
     let facts = &request.facts;
     let origin = Origin::find(&engine, file, facts).await?;
@@ -62,6 +74,10 @@ pub(super) async fn encode(
     let posters = scratch.folder("posters").await.map_err(no_folder)?;
     let poster = poster::make(&engine, file, facts, &origin, &posters).await;
     if let Some(poster) = &poster {
+        // ffmpeg ends well on a full disk and leaves an empty picture.
+        if tokio::fs::metadata(poster).await.is_ok_and(|metadata| metadata.len() == 0) {
+            return Err(TranscodeError::Full("the poster came out empty".to_owned()));
+        }
         collect::put(store.as_ref(), request.generation, POSTER_FILE, poster).await?;
         progress.poster_is_stored();
     }
@@ -70,7 +86,7 @@ pub(super) async fn encode(
     for name in ladder.rungs.iter().map(|rung| rung.name.as_str()).chain(ladder.audio.as_ref().map(|_| command::AUDIO)) {
         scratch.folder(&format!("out/{name}")).await.map_err(no_folder)?;
     }
-    run(&engine, file, facts, &ladder, &origin, &out, &progress).await?;
+    run(&engine, file, facts, &ladder, &origin, &out, progress).await?;
 
     let renditions = collect::read(&out, facts, &ladder).await?;
     collect::store(store.as_ref(), request.generation, &out, &renditions).await?;
@@ -104,7 +120,8 @@ async fn run(
         error = watch_size(out, most_bytes) => return Err(error),
         error = watch_progress(progress, engine.limits.stall_time) => return Err(error),
     };
-    if finished.status.success() {
+    // ffmpeg may end well though the end of a segment found no room.
+    if finished.status.success() && !failure::tells_of_full_disk(&finished.stderr) {
         if !finished.stderr.trim().is_empty() {
             tracing::debug!(said = %finished.stderr, "ffmpeg had something to say about a good encode");
         }

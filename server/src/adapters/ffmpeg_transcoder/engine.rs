@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{container::Container, video::FailureCode};
+use domain::{container::Container, failure::FailureCode};
 use tokio::{process::Command, sync::Mutex};
 
 use super::{

@@ -2,28 +2,44 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use domain::video::FailureCode;
+use domain::failure::FailureCode;
 
 use super::{
     child::Finished,
     sandbox::exec::{COMPLAINT, NOT_BUILT},
 };
-use crate::ports::transcoder::TranscodeError;
+use crate::{disk::room_at, ports::transcoder::TranscodeError};
 
 /// The file is to blame.
 pub(super) fn source(code: FailureCode, detail: impl Into<String>) -> TranscodeError {
     TranscodeError::Source { code, detail: detail.into() }
 }
 
-/// The machinery is to blame.
+/// The machinery is to blame, or a full disk.
 pub(super) fn engine(what: &str, error: impl std::fmt::Display) -> TranscodeError {
-    TranscodeError::Engine(format!("{what}: {error}"))
+    let detail = format!("{what}: {error}");
+    if tells_of_full_disk(&detail) { TranscodeError::Full(detail) } else { TranscodeError::Engine(detail) }
+}
+
+/// Less than this left on a disk is nothing: what fails then fails because of it.
+const NOTHING_LEFT: u64 = 16 * 1024 * 1024;
+
+/// What went wrong while this disk was full went wrong because of it: half a file looks like a damaged one.
+pub(super) fn unless_full(scratch: &std::path::Path, error: TranscodeError) -> TranscodeError {
+    match error {
+        TranscodeError::Source { .. } | TranscodeError::Engine(_) if room_at(scratch).is_ok_and(|room| room.free < NOTHING_LEFT) => {
+            TranscodeError::Full(error.to_string())
+        }
+        error => error,
+    }
 }
 
 /// What only a limit of ours can have caused.
 const LIMITS: [&str; 4] = ["Cannot allocate memory", "received signal 24", "CPU time limit exceeded", "File too large"];
 /// What only the machine can have caused.
-const MACHINE: [&str; 3] = ["No space left on device", "Read-only file system", "Unknown encoder"];
+const MACHINE: [&str; 2] = ["Read-only file system", "Unknown encoder"];
+/// What only a full disk can have caused: the system's words, and those of a store.
+const FULL: [&str; 3] = ["No space left on device", "Disk quota exceeded", "the store is full"];
 /// A file that stops early.
 const CUT_OFF: [&str; 2] = ["partial file", "ended prematurely"];
 /// A file that makes no sense.
@@ -48,6 +64,11 @@ pub(super) fn tells_of_missing_end(stderr: &str) -> bool {
     CUT_OFF.iter().any(|words| stderr.contains(words))
 }
 
+/// Whether there was no room for what was written.
+pub(super) fn tells_of_full_disk(said: &str) -> bool {
+    FULL.iter().any(|words| said.contains(words))
+}
+
 /// Why a program that ended badly did so.
 pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
     let said = finished.stderr.as_str();
@@ -68,6 +89,9 @@ pub(super) fn of_program(name: &str, finished: &Finished) -> TranscodeError {
     // Somebody killed it: an operator, or the kernel of a machine without memory, which is full for many reasons. Limits of ours end otherwise.
     if signal == Some(9) {
         return TranscodeError::Engine(detail);
+    }
+    if tells_of_full_disk(said) {
+        return TranscodeError::Full(detail);
     }
     if says(&MACHINE) {
         return TranscodeError::Engine(detail);
@@ -115,8 +139,18 @@ mod tests {
         let finished = Finished { status: ExitStatus::from_raw(raw_status), stderr: stderr.to_owned() };
         match of_program("ffmpeg", &finished) {
             TranscodeError::Source { code, .. } => Some(code),
-            TranscodeError::Engine(_) | TranscodeError::Passing(_) => None,
+            TranscodeError::Engine(_) | TranscodeError::Passing(_) | TranscodeError::Full(_) => None,
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_machine() {
+        assert!(matches!(engine("x", std::io::Error::from_raw_os_error(28)), TranscodeError::Full(_)));
+        assert!(matches!(engine("x", crate::ports::blob_store::BlobError::Full), TranscodeError::Full(_)));
+        assert!(matches!(engine("x", std::io::Error::from_raw_os_error(5)), TranscodeError::Engine(_)));
+        let finished =
+            Finished { status: ExitStatus::from_raw(1 << 8), stderr: "Error muxing a packet: No space left on device".to_owned() };
+        assert!(matches!(of_program("ffmpeg", &finished), TranscodeError::Full(_)));
     }
 
     #[test]

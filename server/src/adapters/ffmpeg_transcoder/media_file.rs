@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use domain::{playlist::MediaPlaylist, source::FrameRate, video::FailureCode};
+use domain::{failure::FailureCode, playlist::MediaPlaylist, source::FrameRate};
 use mp4_atom::{Moof, Moov, TrunSamples};
 use tokio::io::AsyncReadExt;
 

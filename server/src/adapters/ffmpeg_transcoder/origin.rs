@@ -4,9 +4,9 @@
 use std::{path::Path, time::Duration};
 
 use domain::{
+    failure::FailureCode,
     ladder::{AudioPlan, Ladder},
     source::SourceFacts,
-    video::FailureCode,
 };
 
 use super::{engine::Engine, failure::source, graph::Colours};

@@ -3,7 +3,7 @@
 
 use std::{ops::ControlFlow, path::Path, time::Duration};
 
-use domain::{container::Container, video::FailureCode};
+use domain::{container::Container, failure::FailureCode};
 
 use super::{
     child::{self, Lines},

@@ -5,8 +5,8 @@ use std::{ffi::OsString, path::Path};
 
 use domain::{
     container::Container,
+    failure::FailureCode,
     source::{AudioFacts, FrameRate, SourceFacts, VideoFacts},
-    video::FailureCode,
 };
 
 use super::{

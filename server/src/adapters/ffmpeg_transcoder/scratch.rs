@@ -21,9 +21,14 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Makes one.
     pub(super) async fn new(root: &Path) -> io::Result<Self> {
-        let path = root.join(format!("transcode-{}", Uuid::new_v4()));
+        let (root, path) = (root.to_owned(), root.join(format!("transcode-{}", Uuid::new_v4())));
         blocking(move || {
-            std::fs::create_dir_all(&path)?;
+            std::fs::create_dir_all(&root)?;
+            // Whoever makes a folder holds the one around it with others, whoever looks for abandoned ones holds it alone. So a folder without
+            // a lock file is never one that is just being made.
+            let making = File::open(&root)?;
+            making.lock_shared()?;
+            std::fs::create_dir(&path)?;
             let lock = File::create(path.join(LOCK_FILE))?;
             lock.lock()?;
             Ok(Self { path, _lock: lock })
@@ -65,20 +70,37 @@ impl Drop for Scratch {
 
 /// Removes folders whose owner is gone. Other processes may be working in the same scratch folder: theirs are locked.
 pub(super) async fn sweep(root: &Path) -> io::Result<()> {
+    abandoned(root, true).await.map(drop)
+}
+
+/// Folders whose owner is gone; with `remove`, they are removed.
+pub(super) async fn abandoned(root: &Path, remove: bool) -> io::Result<Vec<PathBuf>> {
     let root = root.to_owned();
     blocking(move || {
+        let mut found = Vec::new();
         std::fs::create_dir_all(&root)?;
+        let making = File::open(&root)?;
+        making.lock()?;
         for entry in std::fs::read_dir(&root)? {
             let path = entry?.path();
             let ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("transcode-"));
-            // A folder without a lock file is one that is being made or removed at this moment.
-            let abandoned = ours && File::open(path.join(LOCK_FILE)).is_ok_and(|lock| lock.try_lock().is_ok());
-            if abandoned {
-                tracing::info!(path = %path.display(), "removing what an interrupted encode left behind");
-                std::fs::remove_dir_all(&path)?;
+            // A folder without a lock file is being removed: by somebody who may have died over it, or who has nothing against help.
+            let abandoned = match File::open(path.join(LOCK_FILE)) {
+                Ok(lock) => lock.try_lock().is_ok(),
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            };
+            if ours && abandoned {
+                if remove {
+                    tracing::info!(path = %path.display(), "removing what an interrupted encode left behind");
+                    match std::fs::remove_dir_all(&path) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                        _ => {}
+                    }
+                }
+                found.push(path);
             }
         }
-        Ok(())
+        Ok(found)
     })
     .await
 }
@@ -98,11 +120,14 @@ mod tests {
         let abandoned = root.path().join("transcode-dead");
         std::fs::create_dir_all(abandoned.join("out")).expect("a folder");
         File::create(abandoned.join(LOCK_FILE)).expect("a lock file");
+        // Its owner was killed while it removed it, and the lock went first.
+        let half_removed = root.path().join("transcode-half-removed");
+        std::fs::create_dir_all(half_removed.join("out")).expect("a folder");
         let foreign = root.path().join("keep-me");
         std::fs::create_dir_all(&foreign).expect("a folder");
 
         sweep(root.path()).await.expect("a sweep");
-        assert!(used.path().exists() && foreign.exists() && !abandoned.exists());
+        assert!(used.path().exists() && foreign.exists() && !abandoned.exists() && !half_removed.exists());
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use domain::{
     container::{Container, SNIFF_LENGTH, sniff},
-    video::FailureCode,
+    failure::FailureCode,
 };
 use tokio::{
     fs::File,
