@@ -32,7 +32,7 @@ dev: setup ## Build for development, start, rebuild and reload on change
 
 ##@ Test it
 .PHONY: test
-test: setup-test fmt lint deny site rust-tests postgres fuzz-api-short budgets e2e ## Everything but AWS: what stands below, in this order
+test: setup-test fmt lint deny site rust-tests postgres fuzz-api-short budgets e2e chaos-short failpoints ## Everything but AWS: what stands below, in this order
 	@printf '\nAll checks passed.\n'
 
 .PHONY: test-aws
@@ -105,6 +105,45 @@ budgets: site ## Hold what a browser loads against end2end/budgets.json
 e2e: setup-test site ## The real binary in real Chromium (ARGS="library.spec.ts --headed" and the like)
 	@cargo build --bins --tests
 	@CHROMIUM=$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)} E2E_BINARY=$(abspath $(TARGET)/debug/millrace) playwright test -c end2end $(ARGS)
+
+.PHONY: chaos
+chaos: setup-aws site ## KILLS=1000 on each of SETS="sqlite postgres aws" (SEED=…, PACE=…), the database's faults, AWS's; hours
+	@cargo build --bin millrace
+	@scripts/chaos.sh $(TARGET)/debug/millrace
+
+.PHONY: disk-full
+disk-full: setup-test site ## The data folder's disk is filled and freed CYCLES=5 times under load; needs root or user namespaces, else it says so
+	@cargo build --bin millrace
+	@end2end/faults/disk_full.py $(TARGET)/debug/millrace --cycles $(or $(CYCLES),5)
+
+.PHONY: backup-restore
+backup-restore: setup-test site ## Backups under load, one of them brought back and looked through
+	@cargo build --bin millrace
+	@end2end/faults/backup.py $(TARGET)/debug/millrace
+
+.PHONY: chaos-short
+chaos-short: setup-test site ## 30 kills on files and SQLite, always the same
+	@cargo build --bin millrace
+	@end2end/chaos/chaos.py $(TARGET)/debug/millrace --kills 30 --seed 1 --pace 0.5
+
+# Built with the failure points in it, it stands aside: what else is tested is what ships.
+.PHONY: failpoints
+failpoints: setup-test site ## Death at each commit and rename, once each
+	@cargo build --features failpoints --bin millrace
+	@mkdir -p $(TARGET)/failpoints && cp $(TARGET)/debug/millrace $(TARGET)/failpoints/millrace
+	@cargo build --bin millrace
+	@end2end/chaos/failpoints.py $(TARGET)/failpoints/millrace
+
+.PHONY: faults
+faults: setup-test site ## Workers frozen beyond their lease and with clocks an hour off, on SQLite and on PostgreSQL; ten minutes each
+	@cargo build --bin millrace
+	@end2end/faults/workers.py $(TARGET)/debug/millrace zombie clock
+	@scripts/with-postgres.sh end2end/faults/workers.py $(TARGET)/debug/millrace zombie clock
+
+.PHONY: bench-takeover
+bench-takeover: setup-test site ## How long until another worker has a dead one's job: KILLS=40 on this machine, and on another
+	@cargo build --bin millrace
+	@end2end/faults/workers.py $(TARGET)/debug/millrace takeover --kills $(or $(KILLS),40)
 
 .PHONY: bench-s3-upload
 bench-s3-upload: build setup-aws ## Upload to S3 through our presigned parts, beside boto3

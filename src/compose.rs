@@ -2,8 +2,11 @@
 
 use std::{os::unix::fs::DirBuilderExt, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
+use secrecy::ExposeSecret;
 use server::{
     adapters::{
+        alert_mail::MailChannel,
+        alert_webhook::WebhookChannel,
         aws::sdk_config,
         cloudfront_cdn::{CloudFrontCdn, CloudFrontOptions, KeyError},
         db_queue::DbQueue,
@@ -11,14 +14,16 @@ use server::{
         fs_store::FsStore,
         mediaconvert_transcoder::{MediaConvertOptions, MediaConvertTranscoder},
         origin_cdn::OriginCdn,
+        otlp::Exporter,
         s3_store::{S3Encryption, S3Options, S3Store},
         sqs_queue::{SqsOptions, SqsQueue},
     },
     assembly::{Ports, assemble},
-    config::{CdnKind, Encryption, QueueKind, Sandbox, Settings, StoreKind, TranscoderKind},
+    config::{CdnKind, Encryption, QueueKind, Sandbox, Settings, StoreKind, TelemetrySettings, TranscoderKind},
     db,
     http::AppState,
     ports::{
+        alert_channel::AlertChannel,
         blob_store::{BlobError, BlobStore},
         cdn::Cdn,
         job_queue::JobQueue,
@@ -51,6 +56,9 @@ pub(crate) enum StartError {
     /// An adapter on AWS beside a store and a queue that are not.
     #[error("an adapter on AWS is chosen without a store or queue there (settings `ports`)")]
     NoAws,
+    /// The ways on which alerts go.
+    #[error("{0}")]
+    Alerts(String),
     /// CloudFront's private key.
     #[error("cannot read {path} (setting `cloudfront.private_key_file`): {source}")]
     PrivateKeyFile {
@@ -100,7 +108,9 @@ pub(crate) async fn open_database(settings: &Settings) -> Result<sea_orm::Databa
 pub(crate) async fn compose(settings: Settings, shutdown: watch::Receiver<bool>) -> Result<Product, StartError> {
     let database = open_database(&settings).await?;
     let (ports, keys) = choose_ports(&settings, &database).await?;
-    let (state, worker) = assemble(settings, &database, ports, keys, shutdown);
+    let channels = alert_channels(&settings).map_err(StartError::Alerts)?;
+    let (mut state, worker) = assemble(settings, &database, ports, keys, shutdown);
+    state.alerts = state.alerts.telling(channels);
     Ok(Product { state, worker, database })
 }
 
@@ -135,6 +145,40 @@ pub(crate) async fn choose_ports(settings: &Settings, database: &sea_orm::Databa
     };
     tracing::info!(%store, ?chosen, "ports chosen");
     Ok((Ports { store, queue, transcoder, cdn }, keys))
+}
+
+/// The ways on which the operator is told, as the settings say.
+///
+/// # Errors
+/// A sentence that names the setting which cannot be used.
+pub(crate) fn alert_channels(settings: &Settings) -> Result<Vec<Arc<dyn AlertChannel>>, String> {
+    let alerts = &settings.alerts;
+    let mut channels: Vec<Arc<dyn AlertChannel>> = Vec::new();
+    let smtp = alerts.smtp_url.expose_secret();
+    if !smtp.is_empty() {
+        channels.push(Arc::new(MailChannel::new(smtp, &alerts.from, &alerts.to)?));
+    }
+    let url = alerts.webhook_url.expose_secret();
+    if !url.is_empty() {
+        channels.push(Arc::new(WebhookChannel::new(url, alerts.webhook_secret.expose_secret(), alerts.webhook_private)?));
+    }
+    Ok(channels)
+}
+
+/// Sends traces while it is held.
+pub(crate) type Traces = Exporter;
+
+/// Sends traces from now on, where the settings say where to.
+///
+/// # Errors
+/// They name no place that anything could be sent to.
+pub(crate) fn traces(settings: &Settings, role: &'static str) -> Result<Option<Traces>, String> {
+    let TelemetrySettings { otlp_endpoint, sample_percent } = &settings.telemetry;
+    if otlp_endpoint.is_empty() {
+        return Ok(None);
+    }
+    let exporter = Exporter::install(otlp_endpoint, *sample_percent, role);
+    exporter.map(Some).map_err(|error| format!("cannot send traces (setting `telemetry.otlp_endpoint`): {error}"))
 }
 
 /// What the settings say about S3.

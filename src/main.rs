@@ -10,14 +10,17 @@ use clap::{Parser, Subcommand};
 use domain::{account::Scope, error::Problem};
 use server::{
     config::{DEFAULTS, QueueKind, Settings, StoreKind},
-    services::{accounts::Accounts, api_keys::ApiKeys, invites::Invites},
+    services::{accounts::Accounts, alerts, api_keys::ApiKeys, invites::Invites},
+    telemetry,
 };
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
+mod audit;
+mod backup;
 mod compose;
 mod doctor;
 mod health;
+mod job_command;
 mod serve;
 mod signing_key;
 mod site;
@@ -48,16 +51,34 @@ enum Command {
         #[arg(long)]
         upload: bool,
     },
+    /// Holds rows and store against each other: every row has its objects, every object its row, and what is done plays.
+    Audit(audit::AuditArguments),
+    /// Copies everything that must survive into a folder, while the server runs (SQLite and files).
+    Backup(backup::BackupArguments),
+    /// Fills an empty data folder from a backup.
+    Restore(backup::RestoreArguments),
     /// Asks whether the server on this machine answers: for health checks of containers.
     Health,
     /// Prints all settings with their defaults and comments.
     Config,
+    /// What the operator is told.
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// Accounts.
     #[command(subcommand)]
     User(UserCommand),
     /// API keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Jobs: what waits, what runs, what was given up.
+    #[command(subcommand)]
+    Job(job_command::JobCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AlertCommand {
+    /// Sends a message that nothing is wrong by every way that the settings name, and says how that went.
+    Test,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +128,8 @@ fn main() -> ExitCode {
     if let Some(code) = compose::sandbox_role() {
         return code;
     }
+    #[cfg(feature = "failpoints")]
+    let _points = server::failpoints::set_up();
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(failure) => {
@@ -125,24 +148,28 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::load(arguments.config.as_deref())?;
-    let filter = EnvFilter::try_new(&settings.log).map_err(|error| format!("the setting `log` is not a log filter: {error}"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    telemetry::logs::begin(&settings.log, settings.log_format)?;
     match command {
-        Command::Serve => serve::serve(settings, shutdown_signal()).await?,
+        Command::Serve => {
+            let traces = compose::traces(&settings, "serve")?;
+            serve::serve(settings, shutdown_signal()).await?;
+            finish(traces).await;
+        }
         Command::Worker => {
             check_shared(&settings)?;
-            let shutdown = shutdown_signal();
-            let product = compose::compose(settings, shutdown.clone()).await?;
-            tracing::info!(slots = product.worker.slots, "worker started");
-            product.worker.run(shutdown).await;
+            work(settings, shutdown_signal()).await?;
         }
         Command::Migrate => {
             compose::open_database(&settings).await?;
             tracing::info!("the database is up to date");
         }
         Command::Doctor { upload } => return Ok(doctor::doctor(&settings, upload).await?),
+        Command::Audit(arguments) => return audit::audit(&settings, arguments).await,
+        Command::Backup(arguments) => return backup::backup(&settings, &arguments).await,
+        Command::Restore(arguments) => backup::restore(&settings, &arguments).await?,
         Command::Health => health::ask(settings.bind).await?,
         Command::Config => {}
+        Command::Alert(AlertCommand::Test) => return test_alerts(&settings).await,
         Command::User(UserCommand::Add { email }) => {
             let password = read_password()?;
             let accounts = Accounts::new(compose::open_database(&settings).await?, settings.registration);
@@ -161,6 +188,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let account = accounts.set_password(&email, &password).await.map_err(Problem::from)?;
             writeln!(std::io::stderr(), "Changed the password of {}.", account.email)?;
         }
+        Command::Job(command) => {
+            let product = compose::compose(settings, shutdown_signal()).await?;
+            job_command::run(command, &product.state.backlogs).await?;
+        }
         Command::Key(KeyCommand::Add { email, name, scope }) => {
             let database = compose::open_database(&settings).await?;
             let account = Accounts::new(database.clone(), settings.registration).by_email(&email).await.map_err(Problem::from)?;
@@ -169,6 +200,44 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Works on videos until `shutdown` turns true.
+async fn work(mut settings: Settings, shutdown: watch::Receiver<bool>) -> Result<(), Failure> {
+    let traces = compose::traces(&settings, "worker")?;
+    // Whether this process can work is whether it can process videos.
+    settings.transcode.in_serve = true;
+    let product = compose::compose(settings, shutdown.clone()).await?;
+    let watching = serve::spawn_operators(&product.state, shutdown.clone()).await?;
+    tracing::info!(slots = product.worker.slots, "worker started");
+    product.worker.run(shutdown).await;
+    watching.abort();
+    finish(traces).await;
+    Ok(())
+}
+
+async fn test_alerts(settings: &Settings) -> Result<ExitCode, Failure> {
+    let channels = compose::alert_channels(settings)?;
+    if channels.is_empty() {
+        return Err("nobody would be told: set `alerts.smtp_url` or `alerts.webhook_url`".into());
+    }
+    let mut code = ExitCode::SUCCESS;
+    for (channel, went) in alerts::try_out(&channels, &settings.public_url).await {
+        match went {
+            Ok(()) => writeln!(std::io::stdout(), "{channel}: sent")?,
+            Err(error) => {
+                writeln!(std::io::stdout(), "{channel}: not sent: {error}")?;
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+async fn finish(traces: Option<compose::Traces>) {
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
 }
 
 /// A worker on another machine needs more than a queue that reaches it.

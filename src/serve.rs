@@ -1,11 +1,15 @@
 //! Pages, API and worker in one process.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use app::{App, shell};
 use axum::{
     Router,
-    extract::{FromRef, MatchedPath, Request},
+    extract::{FromRef, Request},
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -17,24 +21,25 @@ use leptos::{
     nonce::Nonce,
     prelude::{provide_context, use_context},
 };
-use leptos_axum::{LeptosRoutes, generate_route_list};
+use leptos_axum::{AxumRouteListing, LeptosRoutes, generate_route_list};
 use server::{
     config::Settings,
     http::{
         AppState, api_routes, body_limits, connections,
         headers::{self, Headers},
+        observe::{Observer, observe},
+        outage,
         problem::Refusal,
         public_routes, rate_limits, session,
     },
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
     csrf::{CsrfLayer, ProtectionError},
     services::{ServeDir, ServeFile},
     set_header::SetResponseHeaderLayer,
-    trace::TraceLayer,
 };
 
 use crate::{
@@ -80,9 +85,10 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
     let sessions = session::layer(product.database.clone(), &product.state.settings);
     product.state.private_media.load(&product.database).await?;
     let following = tokio::spawn({
-        let (changes, private_media) = (product.state.changes.clone(), product.state.private_media.clone());
+        let (changes, private_media, watch) =
+            (product.state.changes.clone(), product.state.private_media.clone(), product.state.database.clone());
         let database = product.database.clone();
-        async move { tokio::join!(changes.follow(&database), private_media.follow(&database)) }
+        async move { tokio::join!(changes.follow(&database), private_media.follow(&database), watch.follow(&database)) }
     });
     let listener = TcpListener::bind(bind).await.map_err(|error| format!("cannot listen on {bind} (setting `bind`): {error}"))?;
     tracing::info!("listening on http://{}, reached by users at {}", listener.local_addr()?, product.state.settings.public_url);
@@ -94,16 +100,20 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
     } else {
         tokio::spawn(async {})
     };
+    let watching = spawn_operators(&product.state, shutdown.clone()).await?;
     let router = router(product.state, sessions, site);
 
+    let drain = Duration::from_secs(limits.drain_seconds);
     let mut down = shutdown.clone();
     let serving = connections::serve(listener, router, &limits, async move {
         let _ = down.wait_for(|down| *down).await;
+        // Meanwhile `/readyz` says that nothing more is to be sent here.
+        tokio::time::sleep(drain).await;
     });
     let mut down = shutdown;
     let deadline = async move {
         let _ = down.wait_for(|down| *down).await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(drain + DRAIN).await;
     };
     tokio::select! {
         () = serving => {}
@@ -111,7 +121,43 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
     }
     worker.await?;
     following.abort();
+    watching.abort();
     Ok(())
+}
+
+/// What a process does for its operator alone: looks for what needs a person, and serves the numbers on an address of their own where the settings
+/// name one. Of a worker, that is all it serves.
+///
+/// # Errors
+/// The address is taken.
+pub(crate) async fn spawn_operators(state: &AppState, shutdown: watch::Receiver<bool>) -> Result<JoinHandle<()>, String> {
+    let bind = &state.settings.metrics.bind;
+    let (metrics, readiness) = (state.metrics.clone(), state.readiness.clone());
+    let (alerts, kept, down) = (state.alerts.clone(), state.metrics.clone(), shutdown.clone());
+    let keeping = async move { tokio::join!(alerts.run(down), kept.keep()) };
+    if bind.is_empty() {
+        return Ok(tokio::spawn(async move {
+            keeping.await;
+        }));
+    }
+    let listener = TcpListener::bind(bind).await.map_err(|error| format!("cannot listen on {bind} (setting `metrics.bind`): {error}"))?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("numbers for Prometheus on http://{address}/metrics");
+    }
+    Ok(tokio::spawn(async move {
+        let serving = async {
+            if let Err(error) = server::http::metrics::serve(listener, metrics, readiness, shutdown).await {
+                tracing::warn!(%error, "the numbers for Prometheus are not served any more");
+            }
+        };
+        tokio::join!(keeping, serving);
+    }))
+}
+
+/// The routes of the pages. Found once a process: while they are, Leptos loads no resource, anywhere in the process.
+fn page_routes() -> Vec<AxumRouteListing> {
+    static ROUTES: OnceLock<Vec<AxumRouteListing>> = OnceLock::new();
+    ROUTES.get_or_init(|| generate_route_list(App)).clone()
 }
 
 fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session::DbSessions>, site: Site) -> Router {
@@ -132,12 +178,14 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
     };
     let counted = middleware::from_fn_with_state(state.clone(), rate_limits::limit);
     let bounded = middleware::from_fn_with_state(state.clone(), body_limits::limit);
+    let gated = middleware::from_fn_with_state(state.clone(), outage::gate);
     let secured = middleware::from_fn_with_state(Headers::of(&state), headers::secure);
     // A cookie goes with requests that other sites make; what changes something has to come from our own pages.
     let from_our_pages = refuse_other_sites(&state.settings.public_url);
+    let observed = middleware::from_fn_with_state(Observer(state.settings.http.trusted_proxies.clone()), observe);
     let state = ServeState { app: state, options };
     let pages = Router::<ServeState>::new()
-        .leptos_routes_with_context(&state, generate_route_list(App), context.clone(), document.clone())
+        .leptos_routes_with_context(&state, page_routes(), context.clone(), document.clone())
         .fallback(leptos_axum::render_app_async_with_context(context, document))
         // Pages show what is somebody's own: no cache keeps them for somebody else.
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")))
@@ -153,11 +201,12 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
         // What follows reads no cookie.
         .route("/embed/{playback_id}", get(watch_pages::embed))
         .merge(public_routes::<ServeState>())
+        .layer(gated)
         .merge(static_files(&root))
         .layer(bounded)
         .layer(CatchPanicLayer::new())
         .layer(secured)
-        .layer(TraceLayer::new_for_http().make_span_with(span).on_response(log_response))
+        .layer(observed)
         .with_state(state)
 }
 
@@ -196,16 +245,6 @@ async fn nameable(request: Request, next: Next) -> Response {
     } else {
         StatusCode::NOT_FOUND.into_response()
     }
-}
-
-/// A request in the log: its route's pattern, never its path or query, which may hold a grant.
-fn span(request: &Request) -> tracing::Span {
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
-    tracing::info_span!("request", method = %request.method(), route)
-}
-
-fn log_response(response: &Response, latency: Duration, _span: &tracing::Span) {
-    tracing::debug!(status = response.status().as_u16(), latency_ms = latency.as_millis(), "answered");
 }
 
 #[cfg(test)]

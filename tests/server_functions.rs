@@ -77,6 +77,12 @@ const TABLE: &[Row] = &[
     ("POST", "/app/embed-hosts/set", "hosts=example.com", OWN),
     ("GET", "/app/people", "", OWNERS),
     ("GET", "/app/audit-log", "", OWNERS),
+    ("GET", "/app/alerts", "", OWNERS),
+    ("GET", "/app/jobs", "", OWNERS),
+    ("GET", "/app/storage", "", OWN),
+    ("POST", "/app/storage/check", "", OWNERS),
+    ("POST", "/app/jobs/retry", "id={who}", [401, 403, 403, 404, 403, 401]),
+    ("POST", "/app/jobs/retry-all", "", OWNERS),
     ("GET", "/app/invites", "", OWNERS),
     ("POST", "/app/invites/create", "name=Bob", OWNERS),
     ("POST", "/app/invites/withdraw", "id={invite}", OWNERS),
@@ -213,7 +219,7 @@ impl Stage {
         let state = &self.state;
         let asks = |what: &str| fields.contains(what);
         if asks("{video}") {
-            let begin = BeginUpload { upload_id: None, file_name: "clip.mp4".to_owned(), size: 10, title: None };
+            let begin = BeginUpload { file_name: "clip.mp4".to_owned(), size: 10, ..BeginUpload::default() };
             let video = state.uploads.begin(ada, &begin).await.expect("begun").video_id;
             things.video = video.to_string();
             if asks("{grant}") {
@@ -301,7 +307,7 @@ async fn what_no_form_asks_for_changes_nothing() {
     let stage = stage(&[("MILLRACE_REGISTRATION", "open")]).await;
     let (_, ada, eve) =
         (stage.somebody("boss@example.com").await, stage.somebody("ada@example.com").await, stage.somebody("eve@example.com").await);
-    let begin = BeginUpload { upload_id: None, file_name: "clip.mp4".to_owned(), size: 10, title: None };
+    let begin = BeginUpload { file_name: "clip.mp4".to_owned(), size: 10, ..BeginUpload::default() };
     let video = stage.state.uploads.begin(ada, &begin).await.expect("begun").video_id;
     let more = NOT_ASKED.replace("{eve}", &eve.to_string());
     let accounts = users::Entity::find().all(&stage.db).await.expect("read");
@@ -344,7 +350,7 @@ async fn what_no_form_asks_for_changes_nothing() {
 async fn the_library_of_one_holds_nothing_of_another_however_it_is_asked() {
     let stage = stage(&[]).await;
     let (ada, eve) = (stage.somebody("ada@example.com").await, stage.somebody("eve@example.com").await);
-    let begin = BeginUpload { upload_id: None, file_name: "secret harbour.mp4".to_owned(), size: 10, title: None };
+    let begin = BeginUpload { file_name: "secret harbour.mp4".to_owned(), size: 10, ..BeginUpload::default() };
     let hers = stage.state.uploads.begin(ada, &begin).await.expect("begun").video_id;
     let shown = stage.enter(eve).await;
     let nobodys = stage.ask("GET", "/app/videos", "", Some(&shown)).await;

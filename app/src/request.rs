@@ -16,6 +16,7 @@ use server::{
     http::{
         AppState,
         client_address::ClientAddress,
+        request_id::with_request_id,
         session::{self, Opened, Session},
         viewer::{Credential, MaybeViewer},
     },
@@ -91,7 +92,11 @@ pub(crate) async fn end_session() -> Result<(), AppError> {
 
 /// Makes a problem of an error and gives the response its status.
 pub(crate) fn refuse(error: impl Into<Problem>) -> AppError {
-    let problem = error.into();
+    let mut problem = error.into();
+    if problem.code == Code::Internal {
+        // Whoever asks for help has something to name.
+        problem.detail = with_request_id(&problem.detail);
+    }
     answer_status(problem.code.http_status());
     AppError::from(problem)
 }

@@ -17,8 +17,8 @@ use crate::{
     },
     live::Live,
     pages::{
-        activity::ActivityPage, library::LibraryPage, not_found::NotFound, people::PeoplePage, settings::SettingsPage, sign_in::SignInPage,
-        sign_up::SignUpPage, video::VideoPage,
+        activity::ActivityPage, jobs::JobsPage, library::LibraryPage, not_found::NotFound, people::PeoplePage, settings::SettingsPage,
+        sign_in::SignInPage, sign_up::SignUpPage, storage::StoragePage, video::VideoPage,
     },
     session::Session,
     uploader::{
@@ -63,7 +63,7 @@ pub fn App() -> impl IntoView {
     let announcer = Announcer::provide();
     let session = Session::provide();
     let chooser = FileChooser::provide();
-    Uploader::provide(announcer);
+    Uploader::provide(announcer, session);
     Live::provide(session.signed_in());
     shortcuts::listen(chooser);
     view! {
@@ -77,7 +77,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("videos/:id") view=VideoPage ssr=SsrMode::Async/>
                     <Route path=path!("settings") view=SettingsPage ssr=SsrMode::Async/>
                     <Route path=path!("people") view=PeoplePage ssr=SsrMode::Async/>
+                    <Route path=path!("storage") view=StoragePage ssr=SsrMode::Async/>
                     <Route path=path!("activity") view=ActivityPage ssr=SsrMode::Async/>
+                    <Route path=path!("jobs") view=JobsPage ssr=SsrMode::Async/>
                     <Route path=path!("sign-in") view=SignInPage ssr=SsrMode::Async/>
                     <Route path=path!("sign-up") view=SignUpPage ssr=SsrMode::Async/>
                 </FlatRoutes>

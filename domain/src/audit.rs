@@ -53,11 +53,13 @@ pub enum AuditKind {
     GrantRevoked,
     /// The list of sites that may embed a video, or an account's videos, was changed.
     EmbedHostsChanged,
+    /// A job that had failed was given another try by whoever runs the server.
+    JobRetried,
 }
 
 impl AuditKind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AccountMade,
         Self::SignedIn,
         Self::SignInFailed,
@@ -78,6 +80,7 @@ impl AuditKind {
         Self::GrantMade,
         Self::GrantRevoked,
         Self::EmbedHostsChanged,
+        Self::JobRetried,
     ];
 
     /// The kind as it is stored.
@@ -103,6 +106,7 @@ impl AuditKind {
             Self::GrantMade => "grant_made",
             Self::GrantRevoked => "grant_revoked",
             Self::EmbedHostsChanged => "embed_hosts_changed",
+            Self::JobRetried => "job_retried",
         }
     }
 
@@ -134,6 +138,7 @@ impl AuditKind {
             Self::GrantMade => "Link made",
             Self::GrantRevoked => "Link revoked",
             Self::EmbedHostsChanged => "Sites that may embed changed",
+            Self::JobRetried => "Failed video tried again",
         }
     }
 }

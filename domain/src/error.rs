@@ -29,6 +29,18 @@ pub enum Code {
     ChecksumMismatch,
     /// A part has another length than its place in the plan.
     PartSizeMismatch,
+    /// An upload by tus goes on at another byte than the server.
+    OffsetMismatch,
+    /// A piece of an upload by tus differs from the checksum sent with it.
+    PieceMismatch,
+    /// Another request has the upload and does not let go of it.
+    Locked,
+    /// The client speaks a version of a protocol that the server does not.
+    UnsupportedVersion,
+    /// The body is of a type that the address does not take.
+    UnsupportedMediaType,
+    /// This server, as it is set up, does not have what was asked for.
+    NotOffered,
     /// The file or body is larger than allowed.
     TooLarge,
     /// The file has no bytes.
@@ -49,6 +61,8 @@ pub enum Code {
     RegistrationClosed,
     /// The account exists.
     EmailTaken,
+    /// Something that is needed does not answer just now; the same request works again in a moment.
+    Unavailable,
     /// Our fault; the log knows more.
     Internal,
 }
@@ -62,12 +76,19 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::InvalidInput | Self::EmptyFile => 400,
-            Self::Conflict | Self::NotPlayable | Self::PartsMissing | Self::EmailTaken | Self::TooManyUploads => 409,
+            Self::Conflict | Self::NotPlayable | Self::PartsMissing | Self::OffsetMismatch | Self::EmailTaken | Self::TooManyUploads => 409,
+            Self::UnsupportedVersion => 412,
+            Self::UnsupportedMediaType => 415,
+            Self::Locked => 423,
+            // As tus has it.
+            Self::PieceMismatch => 460,
+            Self::NotOffered => 501,
             Self::ChecksumMismatch | Self::PartSizeMismatch => 422,
             Self::TooLarge | Self::QuotaExceeded => 413,
             Self::TooSlow => 408,
             Self::RateLimited => 429,
             Self::StorageFull => 507,
+            Self::Unavailable => 503,
             Self::Internal => 500,
         }
     }
@@ -86,6 +107,12 @@ impl Code {
             Self::PartsMissing => "parts_missing",
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::PartSizeMismatch => "part_size_mismatch",
+            Self::OffsetMismatch => "offset_mismatch",
+            Self::PieceMismatch => "piece_mismatch",
+            Self::Locked => "locked",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::NotOffered => "not_offered",
             Self::TooLarge => "too_large",
             Self::EmptyFile => "empty_file",
             Self::TooSlow => "too_slow",
@@ -96,10 +123,14 @@ impl Code {
             Self::StorageFull => "storage_full",
             Self::RegistrationClosed => "registration_closed",
             Self::EmailTaken => "email_taken",
+            Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
     }
 }
+
+/// When to ask again what could not be answered: short, since most outages are, and long enough for a restart.
+const UNAVAILABLE_FOR_SECONDS: u64 = 3;
 
 /// A refused request: RFC 9457 with our code as an extension member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -138,6 +169,12 @@ impl Problem {
         Self::new(Code::Internal, "Something went wrong on the server. Try again in a moment.")
     }
 
+    /// The answer while something that is needed does not answer: nothing is lost, and asking again soon helps.
+    pub fn unavailable() -> Self {
+        let detail = "The server cannot reach its database or its storage at the moment. Nothing is lost: try again in a few seconds.";
+        Self { retry_after_seconds: Some(UNAVAILABLE_FOR_SECONDS), ..Self::new(Code::Unavailable, detail) }
+    }
+
     /// A field that cannot be taken.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(Code::InvalidInput, detail)
@@ -150,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_wire_spelling_is_the_serde_spelling() {
-        for code in [Code::Unauthenticated, Code::PartsMissing, Code::GrantRefused, Code::EmailTaken, Code::Internal] {
+        for code in [Code::Unauthenticated, Code::PartsMissing, Code::GrantRefused, Code::EmailTaken, Code::Unavailable, Code::Internal] {
             assert_eq!(serde_json::to_value(code).expect("a code is a string"), code.as_str());
         }
     }

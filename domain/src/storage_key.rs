@@ -39,6 +39,19 @@ impl StorageKey {
         (parts.len() <= 2 && parts.iter().all(plain)).then(|| Self::Published { generation, file: file.to_owned() })
     }
 
+    /// Reads what stands in a store: the key that [`fmt::Display`] wrote, or `None` where this product gives no such name.
+    pub fn parse(path: &str) -> Option<Self> {
+        let key = match path.strip_prefix("sources/") {
+            Some(upload) => Self::Source { upload: upload.parse().ok()? },
+            None => {
+                let (generation, file) = path.strip_prefix("published/")?.split_once('/')?;
+                Self::published(generation.parse().ok()?, file)?
+            }
+        };
+        // Ids have other spellings that are never written.
+        (key.to_string() == path).then_some(key)
+    }
+
     /// The path prefix of all objects of a generation, ending in `/`.
     pub fn generation_prefix(generation: GenerationId) -> String {
         format!("published/{generation}/")
@@ -92,5 +105,20 @@ mod tests {
         let key = StorageKey::published(generation, "v720/00001.m4s").expect("a good name");
         assert_eq!(key.to_string(), format!("published/{}/v720/00001.m4s", Uuid::nil()));
         assert_eq!(key.content_type(), "video/iso.segment");
+    }
+
+    #[test]
+    fn what_stands_in_a_store_is_read_back() {
+        let source = StorageKey::Source { upload: UploadId(Uuid::max()) };
+        let segment = StorageKey::published(GenerationId(Uuid::max()), "720p/00001.m4s").expect("a good name");
+        for key in [source, segment] {
+            assert_eq!(StorageKey::parse(&key.to_string()), Some(key));
+        }
+        let nil = Uuid::nil();
+        for foreign in
+            ["", "notes.txt", "sources/", "sources/x", &format!("sources/{nil}.partial"), &format!("published/{nil}"), "published/x/y"]
+        {
+            assert_eq!(StorageKey::parse(foreign), None, "{foreign}");
+        }
     }
 }

@@ -56,6 +56,7 @@ test("everything with videos in it", async ({ signedIn: page, request, apiKey })
   await inspect(page, "library", "/");
   await inspect(page, "video", `/videos/${videoId}`);
   await inspect(page, "video-failed", `/videos/${failed}`);
+  await inspect(page, "jobs", "/jobs");
   await inspect(page, "watch", `/watch/${playbackId}`);
   await inspect(page, "embed", `/embed/${playbackId}`);
 });

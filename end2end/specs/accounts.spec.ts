@@ -18,7 +18,7 @@ test("an invited person comes in once, is disabled, and is deleted", async ({ si
   await bob.getByLabel("Password", { exact: true }).fill("bob has a password");
   await bob.getByRole("button", { name: /create/i }).click();
   await expect(bob).toHaveURL(`${server.origin}/`);
-  for (const path of ["/people", "/activity"]) {
+  for (const path of ["/people", "/jobs", "/activity"]) {
     expect((await bob.goto(path))?.status(), path).toBe(403);
     await expect(bob.getByRole("heading", { name: "This page is not for you" })).toBeVisible();
   }
@@ -46,7 +46,7 @@ test("an invited person comes in once, is disabled, and is deleted", async ({ si
   for (const act of ["Account deleted", "Account disabled", "Invitation used", "Invitation made", "Signed in"]) {
     await expect(page.getByText(act, { exact: true }).first()).toBeVisible();
   }
-  for (const path of ["/people", "/activity", "/settings"]) {
+  for (const path of ["/people", "/jobs", "/activity", "/settings"]) {
     await page.setViewportSize({ width: 360, height: 800 });
     await page.goto(path);
     await expectNoSidewaysScroll(page);

@@ -8,29 +8,37 @@ use tokio::sync::watch;
 
 use crate::{
     config::Settings,
-    http::{AppState, rate_limits::RateLimits},
+    http::{AppState, metrics::Metrics, rate_limits::RateLimits},
     ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
     process_name::ProcessName,
     services::{
         accounts::Accounts,
+        alerts::{Alerts, Limits},
         api_keys::ApiKeys,
         audit_log::AuditLog,
+        backlog::Backlogs,
         changes::Changes,
+        database_watch::DatabaseWatch,
         embed_hosts::EmbedRules,
         grants::Grants,
         invites::Invites,
         jobs::Jobs,
-        playback::{Lifetimes, Playbacks},
+        playback::{Lifetimes, Playbacks, Sight},
         private_media::PrivateMedia,
+        readiness::Readiness,
         removals::Removals,
         sessions::Sessions,
         sources::Sources,
+        storage::{Storage, StorageLimits},
+        store_audit::StoreAudit,
         transcodes::Transcodes,
         uploads::{UploadLimits, Uploads},
         users::Users,
         videos::Videos,
+        vitals::Vitals,
     },
     signing::SigningKeys,
+    telemetry::{metrics, process},
     worker::{Tidying, Worker},
 };
 
@@ -59,6 +67,7 @@ pub fn assemble(
     let db = || database.clone();
     let changes = Changes::default();
     let private_media = PrivateMedia::default();
+    let database_watch = DatabaseWatch::default();
     let removals = Removals::new(db(), Arc::clone(&store), Arc::clone(&transcoder), Arc::clone(&cdn));
     let videos = Videos::new(db(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone(), private_media.clone());
     let limits = UploadLimits {
@@ -67,15 +76,33 @@ pub fn assemble(
         quota: settings.upload.quota_bytes,
         max_unfinished: settings.upload.max_unfinished,
     };
-    let uploads = Uploads::new(db(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), limits);
+    let store_audit = StoreAudit::new(db(), Arc::clone(&store), Arc::clone(&transcoder), settings.storage.orphan_grace_hours);
+    let room = StorageLimits {
+        min_free: settings.storage.min_free_bytes,
+        quota: settings.upload.quota_bytes,
+        data_dir: settings.data_dir.clone(),
+        scratch_dir: settings.transcode.scratch_dir.clone(),
+    };
+    let storage = Storage::new(db(), Arc::clone(&store), store_audit.clone(), room);
+    let uploads = Uploads::new(db(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), storage.clone(), limits);
     let jobs = Jobs::new(db(), ProcessName::own());
-    let transcodes = Transcodes::new(db(), Arc::clone(&store), Arc::clone(&transcoder), jobs.clone(), removals.clone(), changes.clone());
+    let transcodes = Transcodes::new(
+        db(),
+        Arc::clone(&store),
+        Arc::clone(&transcoder),
+        jobs.clone(),
+        removals.clone(),
+        storage.clone(),
+        changes.clone(),
+    );
     let lifetimes = Lifetimes { renewed: settings.playback.renewal_seconds, margin: settings.playback.link_lifetime_minutes * 60 };
     let grants = Grants::new(db(), keys.clone(), private_media.clone(), settings.public_url.clone());
     let embed_rules = EmbedRules::new(db(), grants.clone());
-    let playback = Playbacks::new(db(), Arc::clone(&cdn), keys, grants.clone(), settings.public_url.clone(), lifetimes);
+    let sight = Sight { database: database_watch.clone(), private_media: private_media.clone() };
+    let playback = Playbacks::new(db(), Arc::clone(&cdn), keys, grants.clone(), settings.public_url.clone(), lifetimes, sight);
     let sources = Sources::new(db(), settings.upload.source_retention_days);
     let users = Users::new(db(), videos.clone());
+    let backlogs = Backlogs::new(db(), videos.clone());
     let invites = Invites::new(db(), settings.registration, settings.public_url.clone());
     let audit_log = AuditLog::new(db());
     let tidying = Tidying {
@@ -85,7 +112,18 @@ pub fn assemble(
         users: users.clone(),
         invites: invites.clone(),
         audit_log: audit_log.clone(),
+        store_audit,
     };
+    let here = settings.transcode.in_serve.then(|| Arc::clone(&transcoder));
+    let readiness = Readiness::new(db(), Arc::clone(&store), here, shutdown.clone());
+    let vitals = Vitals::new(db(), settings.data_dir.clone(), settings.transcode.scratch_dir.clone());
+    let numbers = settings
+        .metrics
+        .wanted()
+        .then(metrics::install)
+        .and_then(|counting| counting.inspect_err(|error| tracing::warn!(%error, "nothing is counted for Prometheus")).ok());
+    let metrics = Metrics::new(numbers, vitals.clone(), settings.metrics.token.clone());
+    let alerts = Alerts::new(db(), vitals, Limits::of(&settings.alerts), settings.public_url.clone(), process::machine());
     let worker = Worker { queue, transcoder, jobs, transcodes, tidying, slots: settings.transcode.jobs };
     let accounts = Accounts::new(db(), settings.registration);
     let state = AppState {
@@ -101,11 +139,17 @@ pub fn assemble(
         grants,
         embed_rules,
         changes,
+        backlogs,
+        database: database_watch,
         rate_limits: RateLimits::new(&settings.http),
         settings: Arc::new(settings),
         store,
+        storage,
         private_media,
         cdn,
+        readiness,
+        metrics,
+        alerts,
         shutdown,
     };
     (state, worker)

@@ -7,10 +7,11 @@ use toml::{Table, Value};
 
 mod checks;
 mod networks;
+mod operator;
 mod sections;
 
 use self::checks::check_values;
-pub use self::{networks::Networks, sections::*};
+pub use self::{networks::Networks, operator::*, sections::*};
 
 /// All settings with their comments.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -75,7 +76,12 @@ impl Settings {
                 Err(source) => Err(ConfigError::File { path, source }),
             })
             .transpose()?;
-        Self::from_layers(text.as_ref().map(|(path, text)| (path.as_path(), text.as_str())), &variables)
+        let mut settings = Self::from_layers(text.as_ref().map(|(path, text)| (path.as_path(), text.as_str())), &variables)?;
+        if settings.telemetry.otlp_endpoint.is_empty() {
+            // What every program that sends traces looks at.
+            settings.telemetry.otlp_endpoint = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or_default();
+        }
+        Ok(settings)
     }
 
     /// Lays `file` and then `variables` over the defaults.
@@ -232,6 +238,14 @@ mod tests {
             ("MILLRACE_AWS_ENDPOINT", "localhost", "`aws.endpoint`"),
             ("MILLRACE_TYPO", "1", "`typo`"),
             ("MILLRACE_UPLOAD", "1", "`upload`"),
+            ("MILLRACE_LOG_FORMAT", "xml", "`log_format`"),
+            ("MILLRACE_METRICS_BIND", "9464", "`metrics.bind`"),
+            ("MILLRACE_METRICS_TOKEN", "short", "`metrics.token`"),
+            ("MILLRACE_TELEMETRY_OTLP_ENDPOINT", "collector:4318", "`telemetry.otlp_endpoint`"),
+            ("MILLRACE_ALERTS_SMTP_URL", "mail.example.com", "`alerts.smtp_url`"),
+            ("MILLRACE_ALERTS_SMTP_URL", "smtp://mail.example.com", "`alerts.from`"),
+            ("MILLRACE_ALERTS_WEBHOOK_URL", "https://hooks.example.com/x", "`alerts.webhook_secret`"),
+            ("MILLRACE_ALERTS_WEBHOOK_SECRET", "whsec_c2hvcnQ=", "`alerts.webhook_secret`"),
         ] {
             let message = with(&[(name, value)]).expect_err(name).to_string();
             assert!(message.contains(mention), "{name}={value}: {message}");

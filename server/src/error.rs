@@ -1,9 +1,16 @@
 //! The one error of the services. A [`Problem`] is an answer to the caller; everything else is ours, is logged once where it
 //! turns into a problem, and tells the caller nothing about the inside.
 
-use domain::error::{Code, Problem};
+use domain::{
+    error::{Code, Problem},
+    failure::FailureCode,
+};
 
-use crate::ports::{blob_store::BlobError, cdn::CdnError, job_queue::QueueError, transcoder::TranscodeError};
+use crate::{
+    db::outage::is_outage,
+    ports::{blob_store::BlobError, cdn::CdnError, job_queue::QueueError, transcoder::TranscodeError},
+    services::storage::no_room,
+};
 
 /// What a service can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +61,23 @@ impl Error {
                 | Self::Queue(_)
                 | Self::Cdn(_)
                 | Self::Store(BlobError::Unavailable(_) | BlobError::Full)
-                | Self::Transcode(TranscodeError::Passing(_))
+                | Self::Transcode(TranscodeError::Passing(_) | TranscodeError::Full(_))
         )
+    }
+
+    /// Whether the database does not answer just now, so that nothing can be read or written down.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Database(error) if is_outage(error))
+    }
+
+    /// What a video says while its job waits for this to pass, where there is something to say.
+    pub const fn waiting_code(&self) -> Option<FailureCode> {
+        match self {
+            Self::Store(BlobError::Full) | Self::Transcode(TranscodeError::Full(_)) => Some(FailureCode::WaitingForSpace),
+            Self::Store(BlobError::Unavailable(_)) => Some(FailureCode::WaitingForStorage),
+            Self::Transcode(TranscodeError::Passing(_)) => Some(FailureCode::WaitingForEngine),
+            _ => None,
+        }
     }
 
     /// A stored value that cannot be read back.
@@ -69,6 +91,9 @@ impl From<Error> for Problem {
         match error {
             Error::Problem(problem) => problem,
             Error::Store(error) => blob_problem(error),
+            // Sessions are rows: that they cannot be had says the same.
+            Error::Session(_) | Error::Queue(_) | Error::Cdn(_) | Error::Transcode(TranscodeError::Passing(_)) => unavailable(&error),
+            Error::Database(ref cause) if is_outage(cause) => unavailable(&error),
             other => {
                 tracing::error!(error = %other, "a request failed on our side");
                 Self::internal()
@@ -76,6 +101,15 @@ impl From<Error> for Problem {
         }
     }
 }
+
+/// Something that is needed does not answer: a new request in a moment does better.
+fn unavailable(error: &impl std::fmt::Display) -> Problem {
+    tracing::error!(%error, "something that is needed does not answer");
+    Problem::unavailable()
+}
+
+/// When to ask again for an upload that another request has.
+const BUSY_FOR_SECONDS: u64 = 2;
 
 fn blob_problem(error: BlobError) -> Problem {
     match error {
@@ -89,12 +123,17 @@ fn blob_problem(error: BlobError) -> Problem {
         }
         BlobError::RangeNotSatisfiable(size) => Problem::invalid(format!("The range starts behind the end, at {size} bytes.")),
         BlobError::BodyInterrupted(_) => Problem::invalid("The connection broke before the whole body had arrived. Send it again."),
-        BlobError::Full => {
-            Problem::new(Code::StorageFull, "This server has no space left. Make room, or tell whoever runs it, and try again.")
+        BlobError::OffsetMismatch(safe) => {
+            Problem::new(Code::OffsetMismatch, format!("{safe} bytes of the file are safe here. Go on with the byte after them."))
         }
-        BlobError::Unavailable(error) => {
-            tracing::error!(error = %error, "the store failed");
-            Problem::internal()
+        BlobError::BegunOtherwise => {
+            Problem::new(Code::Conflict, "An upload that was begun in parts goes on in parts, and one that was begun by tus by tus.")
         }
+        BlobError::Busy => {
+            let problem = Problem::new(Code::Locked, "Another request still writes to this upload. Try again in a moment.");
+            Problem { retry_after_seconds: Some(BUSY_FOR_SECONDS), ..problem }
+        }
+        BlobError::Full => no_room(),
+        BlobError::Unavailable(error) => unavailable(&error),
     }
 }

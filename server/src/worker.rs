@@ -11,7 +11,7 @@ use std::{
 };
 
 use domain::ids::JobId;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     ports::{
@@ -24,6 +24,7 @@ use crate::{
         jobs::{Jobs, Lease},
         removals::Removals,
         sources::Sources,
+        store_audit::StoreAudit,
         transcodes::Transcodes,
         uploads::Uploads,
         users::Users,
@@ -34,6 +35,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Messages taken at once where there is no room for more jobs: they are for the reports among them.
 const REPORTS_AT_ONCE: usize = 10;
+/// How long the database has to say which job is next: one that was stopped, or a cable that was cut, says nothing at all.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// Wait after the database or the queue failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How often an engine that refuses to work is left alone for [`PATIENCE`] before it is asked again: a minute, as that ends when somebody does
@@ -74,6 +77,8 @@ pub struct Tidying {
     pub invites: Invites,
     /// What has been kept long enough.
     pub audit_log: AuditLog,
+    /// What nobody names.
+    pub store_audit: StoreAudit,
 }
 
 /// The newest receipt of the message about each job that runs here: a message that comes again has a new one, and only that counts.
@@ -109,13 +114,14 @@ impl Shift {
                 self.sit_out().await;
                 continue;
             }
-            match self.worker.jobs.claim().await {
-                Ok(Some(lease)) => self.start(lease, None),
-                Ok(None) => self.listen().await,
-                Err(error) => {
+            match timeout(ANSWERS_WITHIN, self.worker.jobs.claim()).await {
+                Ok(Ok(Some(lease))) => self.start(lease, None),
+                Ok(Ok(None)) => self.listen().await,
+                Ok(Err(error)) => {
                     tracing::error!(%error, "cannot look for jobs; trying again");
                     self.pause(AFTER_FAILURE).await;
                 }
+                Err(_) => tracing::error!("cannot look for jobs: the database says nothing; trying again"),
             }
         }
         while self.running.join_next().await.is_some() {}
@@ -287,6 +293,9 @@ impl Tidying {
             }
             if let Err(error) = self.uploads.give_up_stale().await {
                 tracing::warn!(%error, "cannot give up stale uploads; trying again later");
+            }
+            if let Err(error) = self.store_audit.sweep_daily().await {
+                tracing::warn!(%error, "cannot look through the store; trying again tomorrow");
             }
             tokio::time::sleep(TIDY_EVERY).await;
         }

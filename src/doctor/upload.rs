@@ -129,7 +129,7 @@ impl Trial {
     async fn upload(&self) -> Step<VideoId> {
         let (uploads, user) = (&self.state.uploads, self.user);
         let size = CLIP.len() as u64;
-        let begin = BeginUpload { file_name: "doctor.mp4".into(), size, upload_id: None, title: Some("A test by doctor".into()) };
+        let begin = BeginUpload { file_name: "doctor.mp4".into(), size, title: Some("A test by doctor".into()), ..BeginUpload::default() };
         let advice = "The findings above say which part of the store or the database does not work.";
         let ticket = uploads.begin(user, &begin).await.map_err(|error| (format!("cannot begin: {error:?}"), advice.to_owned()))?;
         let crc32c = crc32c::crc32c(CLIP);

@@ -13,14 +13,17 @@ use super::*;
 /// Server functions that a link may call: they read. All others want a POST.
 const READING: &[&str] = &[
     "/app/account",
+    "/app/alerts",
     "/app/audit-log",
     "/app/door",
     "/app/embed-hosts",
     "/app/invites",
+    "/app/jobs",
     "/app/keys",
     "/app/people",
     "/app/public-url",
     "/app/sessions",
+    "/app/storage",
     "/app/videos",
     "/app/videos/one",
     "/app/videos/playback",

@@ -69,10 +69,7 @@ pub fn Chips(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use domain::{
-        ids::PlaybackId,
-        video::{FailureCode, Visibility},
-    };
+    use domain::{failure::FailureCode, ids::PlaybackId, video::Visibility};
 
     use super::*;
 

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod door;
 pub mod embed_hosts;
+pub mod jobs;
 pub mod library;
 pub mod not_found;
 pub mod people;
@@ -14,6 +15,7 @@ pub mod shelf;
 pub mod sign_in;
 pub mod sign_up;
 pub mod steps;
+pub mod storage;
 pub mod video;
 pub mod video_grants;
 pub mod video_head;

@@ -64,9 +64,13 @@ fn Account(email: String, owner: bool) -> impl IntoView {
             {owner.then(|| view! {
                 <div class="between owner-links">
                     <p class="small muted">"You are an owner of this server."</p>
-                    <p class="buttons"><a class="button" href="/people">"People"</a><a class="button" href="/activity">"Activity"</a></p>
+                    <p class="buttons"><a class="button" href="/people">"People"</a><a class="button" href="/jobs">"Jobs"</a><a class="button" href="/activity">"Activity"</a></p>
                 </div>
             })}
+            <div class="between">
+                <p class="small muted">{if owner { "What takes up room, and how much is left." } else { "What your videos take up." }}</p>
+                <p class="buttons"><a class="button" href="/storage">"Storage"</a></p>
+            </div>
         </section>
     }
 }

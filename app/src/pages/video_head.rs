@@ -1,6 +1,6 @@
 //! Under the picture: the title and how to change it, where the video stands, and what can be done about a failure.
 
-use domain::video::{FailureCode, Stage, Video};
+use domain::video::{Stage, Video};
 use leptos::{ev::KeyboardEvent, form::ActionForm, html, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
@@ -150,7 +150,7 @@ fn Failed(video: RwSignal<Video>) -> impl IntoView {
     });
     move || {
         failure.get().map(|failure| {
-            let waits = failure.code == FailureCode::ProcessingRefused;
+            let waits = failure.code.waits();
             let again = if waits {
                 ().into_any()
             } else if failure.code.worth_retrying() {

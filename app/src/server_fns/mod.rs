@@ -1,11 +1,14 @@
 //! What pages ask the server: each function is who → one service call → map. The same types as in REST and the event stream.
 
 pub mod accounts;
+pub mod alerts;
 pub mod audit_log;
 pub mod grants;
+pub mod jobs;
 pub mod keys;
 pub mod people;
 pub mod sessions;
+pub mod storage;
 pub mod videos;
 
 use domain::error::{Code, Problem};

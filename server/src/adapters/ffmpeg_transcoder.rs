@@ -135,6 +135,12 @@ impl Transcoder for FfmpegTranscoder {
         Ok(TranscodeState::Done { renditions: made.renditions, poster: made.poster })
     }
 
+    async fn leftovers(&self, remove: bool) -> Result<Vec<String>, TranscodeError> {
+        let found = scratch::abandoned(&self.settings.scratch, remove).await;
+        let found = found.map_err(|error| engine_failure("the scratch folder cannot be used", error))?;
+        Ok(found.into_iter().map(|path| path.display().to_string()).collect())
+    }
+
     async fn cancel(&self, id: &TranscodeId) -> Result<(), TranscodeError> {
         let encode = self.encodes().remove(&id.0);
         if let Some(encode) = encode {

@@ -1,5 +1,7 @@
 //! What the ports are made of. Named by the composition root only.
 
+pub mod alert_mail;
+pub mod alert_webhook;
 pub mod aws;
 pub mod aws_doctor;
 pub mod check;
@@ -10,6 +12,7 @@ pub mod fs_store;
 mod init_segment;
 pub mod mediaconvert_transcoder;
 pub mod origin_cdn;
+pub mod otlp;
 pub mod outgoing;
 mod part_locks;
 mod resent_part;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use toml::{Table, Value};
 
-use super::{ConfigError, Networks};
+use super::{ConfigError, Networks, operator};
 
 /// Checks what types alone do not say.
 pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
@@ -27,6 +27,7 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
     for (name, words) in [
         ("registration", &["open", "invite", "closed"][..]),
         ("transcode.sandbox", &["auto", "bubblewrap", "landlock", "off"][..]),
+        ("log_format", &["human", "json"][..]),
         ("ports.store", &["files", "s3"][..]),
         ("ports.queue", &["database", "sqs"][..]),
         ("ports.transcoder", &["ffmpeg", "mediaconvert"][..]),
@@ -46,6 +47,7 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
         return Err(fail("http.trusted_proxies", error.to_string()));
     }
     check_ports(table, &text)?;
+    operator::check(&text)?;
     for (name, least, most) in [
         ("http.hsts_days", 0, 3_650),
         ("http.max_connections", 16, 1_000_000),
@@ -54,6 +56,7 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
         ("http.body_seconds", 1, 3_600),
         ("http.upload_idle_seconds", 1, 3_600),
         ("http.answer_idle_seconds", 1, 86_400),
+        ("http.drain_seconds", 0, 600),
         ("http.requests_per_minute_address", 0, 10_000_000),
         ("http.requests_per_minute_account", 0, 10_000_000),
         ("database.max_connections", 2, 1_000),
@@ -63,6 +66,8 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
         ("upload.max_unfinished", 0, 1_000_000),
         ("upload.unfinished_days", 1, 3_650),
         ("upload.source_retention_days", 0, 36_500),
+        ("storage.min_free_bytes", 0, 1 << 60),
+        ("storage.orphan_grace_hours", 0, 100_000),
         ("database.acquire_timeout_seconds", 1, 600),
         ("database.statement_timeout_seconds", 0, 3_600),
         ("s3.presign_minutes", 1, 720),
@@ -74,6 +79,10 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
         ("transcode.memory_mib", 256, 1 << 20),
         ("playback.link_lifetime_minutes", 1, 525_600),
         ("playback.renewal_seconds", 4, 86_400),
+        ("telemetry.sample_percent", 0, 100),
+        ("alerts.old_queue_minutes", 1, 100_000),
+        ("alerts.low_disk_bytes", 0, 1 << 60),
+        ("alerts.remind_hours", 1, 10_000),
     ] {
         let value = lookup(table, name).and_then(Value::as_integer).unwrap_or_default();
         if !(least..=most).contains(&value) {

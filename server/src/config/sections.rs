@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::Networks;
+use super::{AlertSettings, LogFormat, MetricsSettings, Networks, TelemetrySettings};
 
 /// Who may sign up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -99,6 +99,14 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Log filter.
     pub log: String,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What Prometheus reads.
+    pub metrics: MetricsSettings,
+    /// Traces.
+    pub telemetry: TelemetrySettings,
+    /// What the operator is told.
+    pub alerts: AlertSettings,
     /// Who may sign up.
     pub registration: Registration,
     /// What requests may cost.
@@ -113,6 +121,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// Uploads.
     pub upload: UploadSettings,
+    /// What the store may take up.
+    pub storage: StorageSettings,
     /// Transcoding.
     pub transcode: TranscodeSettings,
     /// Playback.
@@ -161,6 +171,8 @@ pub struct HttpSettings {
     pub upload_idle_seconds: u64,
     /// Seconds in which an answer must go on being taken.
     pub answer_idle_seconds: u64,
+    /// Seconds after the signal to end in which requests are answered still.
+    pub drain_seconds: u64,
     /// Requests a minute of one address that nobody is signed in on; 0 for no limit.
     pub requests_per_minute_address: u32,
     /// Requests a minute of one account; 0 for no limit.
@@ -284,6 +296,11 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
+    /// Whether it is the file in the data folder.
+    pub fn url_is_empty(&self) -> bool {
+        self.url.expose_secret().is_empty()
+    }
+
     /// Whether it is a file that one machine has.
     pub fn is_sqlite(&self) -> bool {
         let url = self.url.expose_secret();
@@ -313,6 +330,16 @@ pub struct UploadSettings {
     pub unfinished_days: i64,
     /// Days after which the source of a video that plays is deleted; 0 to keep it.
     pub source_retention_days: i64,
+}
+
+/// What the store may take up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSettings {
+    /// Bytes that uploads leave free on a disk; 0 for none.
+    pub min_free_bytes: u64,
+    /// Hours for which what no row names is left alone.
+    pub orphan_grace_hours: i64,
 }
 
 /// Transcoding.

@@ -16,9 +16,10 @@ use axum::{
 };
 use domain::{
     error::{Code, Problem},
+    failure::Failure,
     ids::{UserId, VideoId},
     upload::clean_title,
-    video::{Failure, Stage, Status, Video},
+    video::{Stage, Status, Video},
 };
 use futures::{SinkExt, StreamExt, TryStreamExt, channel::mpsc};
 use serde::{Deserialize, Serialize};

@@ -20,6 +20,7 @@ use crate::{
         blob_store::{BlobError, BlobRead, ByteRange},
         cdn::Verified,
     },
+    telemetry::metrics,
 };
 
 /// `GET /media/{generation}/{file}?e=…&s=…`.
@@ -35,6 +36,10 @@ pub async fn media(
         let problem = Problem::new(Code::GrantRefused, "This address has expired or was never valid. Open the video's page again.");
         return (CORS, Refusal(problem)).into_response();
     };
+    if !state.private_media.is_current() {
+        // It may have been revoked where we cannot see it.
+        return (CORS, Refusal(Problem::unavailable())).into_response();
+    }
     // Objects never change, so their name is their validator.
     let etag = format!("\"{generation}/{file}\"");
     let asked = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -115,6 +120,7 @@ fn body(read: BlobRead, key: &StorageKey, etag: &str, ranged: bool) -> Response 
             headers.insert(header::CONTENT_RANGE, range);
         }
     }
+    metrics::sent(read.length);
     *response.body_mut() = Body::from_stream(read.body);
     response
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    routing::{any, delete, get, post, put},
+    middleware::map_response,
+    routing::{any, delete, get, head, post, put},
 };
 use tokio::sync::watch;
 
@@ -14,8 +15,9 @@ use crate::{
     config::Settings,
     ports::{blob_store::BlobStore, cdn::Cdn},
     services::{
-        accounts::Accounts, api_keys::ApiKeys, audit_log::AuditLog, changes::Changes, embed_hosts::EmbedRules, grants::Grants,
-        invites::Invites, playback::Playbacks, private_media::PrivateMedia, sessions::Sessions, uploads::Uploads, users::Users,
+        accounts::Accounts, alerts::Alerts, api_keys::ApiKeys, audit_log::AuditLog, backlog::Backlogs, changes::Changes,
+        database_watch::DatabaseWatch, embed_hosts::EmbedRules, grants::Grants, invites::Invites, playback::Playbacks,
+        private_media::PrivateMedia, readiness::Readiness, sessions::Sessions, storage::Storage, uploads::Uploads, users::Users,
         videos::Videos,
     },
 };
@@ -28,15 +30,21 @@ pub mod connections;
 pub mod events;
 pub mod grants;
 pub mod headers;
+pub mod health;
 pub mod media;
+pub mod metrics;
+pub mod observe;
 pub mod oembed;
 pub mod openapi;
+pub mod outage;
 pub mod playback;
 pub mod problem;
 mod progress;
 pub mod rate_limits;
 pub mod refused;
+pub mod request_id;
 pub mod session;
+pub mod tus;
 pub mod uploads;
 pub mod viewer;
 
@@ -46,8 +54,14 @@ use rate_limits::RateLimits;
 const FILE_ROUTE: &str = "/api/upload";
 /// Takes a part of one.
 const PART_ROUTE: &str = "/api/v1/uploads/{upload}/parts/{number}";
+/// Begins an upload by tus, maybe with its first bytes.
+const TUS_ROUTE: &str = "/api/v1/tus";
+/// Takes more of them.
+const TUS_UPLOAD_ROUTE: &str = "/api/v1/tus/{upload}";
 /// Routes whose bodies are as long as an upload.
-const UPLOAD_ROUTES: [&str; 2] = [FILE_ROUTE, PART_ROUTE];
+const UPLOAD_ROUTES: [&str; 4] = [FILE_ROUTE, PART_ROUTE, TUS_ROUTE, TUS_UPLOAD_ROUTE];
+/// Routes that one upload asks as often as it has pieces.
+const PIECE_ROUTES: [&str; 2] = [PART_ROUTE, TUS_UPLOAD_ROUTE];
 
 /// What every handler can reach: services, never a database.
 #[derive(Debug, Clone)]
@@ -80,12 +94,24 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Where published bytes are, for our own origin.
     pub store: Arc<dyn BlobStore>,
+    /// Who has taken up how much, and how much is left.
+    pub storage: Storage,
     /// Which of them belong to private videos.
     pub private_media: PrivateMedia,
     /// Who checks their URLs.
     pub cdn: Arc<dyn Cdn>,
+    /// What the machinery has before it.
+    pub backlogs: Backlogs,
+    /// Whether the database answers.
+    pub database: DatabaseWatch,
     /// Who has sent how much.
     pub rate_limits: RateLimits,
+    /// Whether this process can do its work.
+    pub readiness: Readiness,
+    /// What needs a person.
+    pub alerts: Alerts,
+    /// Numbers for Prometheus.
+    pub metrics: metrics::Metrics,
     /// Turns true when the process is to end, so that streams do.
     pub shutdown: watch::Receiver<bool>,
 }
@@ -96,11 +122,16 @@ where
     S: Clone + Send + Sync + 'static,
     AppState: FromRef<S>,
 {
+    let tus = Router::new()
+        .route(TUS_ROUTE, post(tus::create).options(tus::options))
+        .route(TUS_UPLOAD_ROUTE, head(tus::head).patch(tus::append).delete(tus::terminate).post(tus::disguised).options(tus::options))
+        .layer(map_response(tus::speak));
     Router::new()
+        .merge(tus)
         .route(FILE_ROUTE, post(api::upload).layer(DefaultBodyLimit::disable()))
         .route("/api/status", get(api::status))
         .route("/api/stream", get(api::stream))
-        .route("/api/v1/uploads", post(uploads::begin))
+        .route("/api/v1/uploads", get(uploads::unfinished).post(uploads::begin))
         .route("/api/v1/uploads/{upload}", get(uploads::ticket).delete(uploads::abort))
         .route(PART_ROUTE, put(uploads::put_part))
         .route("/api/v1/uploads/{upload}/parts/{number}/target", post(uploads::target))
@@ -126,5 +157,9 @@ where
         .route("/oembed", get(oembed::oembed))
         .route("/api/openapi.json", get(openapi::openapi_json))
         .route("/api/docs", get(openapi::docs))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        // What `/livez` was called first.
+        .route("/healthz", get(health::live))
+        .route("/metrics", get(metrics::metrics))
 }

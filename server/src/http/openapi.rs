@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderName, header},
     response::Html,
 };
-use domain::upload::{BeginUpload, PartAnnouncement, PartReceipt, PartTarget, UploadTicket};
+use domain::upload::{BeginUpload, PartAnnouncement, PartReceipt, PartTarget, UnfinishedUpload, UnfinishedUploads, UploadTicket};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -24,6 +24,7 @@ use super::{api, grants, headers::Page, oembed, problem};
 mod operations;
 mod page;
 mod routes;
+mod tus_routes;
 
 /// The security schemes' names.
 const KEY: &str = "apiKey";
@@ -42,6 +43,8 @@ const ABOUT: &str = "Upload videos, follow their processing, and play them.\n\nS
         api::StreamAnswer,
         BeginUpload,
         UploadTicket,
+        UnfinishedUploads,
+        UnfinishedUpload,
         PartReceipt,
         PartAnnouncement,
         PartTarget,
@@ -57,7 +60,7 @@ struct Schemas;
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
     let mut document = Schemas::openapi();
-    document.paths = routes::ROUTES.iter().fold(Paths::new(), |mut paths, route| {
+    document.paths = routes::all().fold(Paths::new(), |mut paths, route| {
         paths.add_path_operation(route.path, vec![route.method.clone()], route.operation());
         paths
     });

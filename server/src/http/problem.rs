@@ -9,6 +9,7 @@ use domain::error::{Code, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::request_id::{RequestId, with_request_id};
 use crate::error::Error;
 
 /// What the API answers at an address that it does not have.
@@ -63,20 +64,27 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "<[u32]>::is_empty")]
     #[schema(required = false)]
     missing: &'a [u32],
+    /// What the server's log knows the request by, as in `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self(problem) = self;
+        let request = RequestId::current();
+        // Whoever asks for help has something to name.
+        let detail = if problem.code == Code::Internal { with_request_id(&problem.detail) } else { problem.detail };
         let status = StatusCode::from_u16(problem.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = Body {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code: problem.code,
-            detail: &problem.detail,
+            detail: &detail,
             retry_after_seconds: problem.retry_after_seconds,
             missing: &problem.missing,
+            request_id: request.as_ref().map(RequestId::as_str),
         };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

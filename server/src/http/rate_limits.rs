@@ -22,7 +22,7 @@ use domain::{
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
-use super::{AppState, PART_ROUTE, client_address::ClientAddress, problem::Refusal, refused::Asker, viewer::MaybeViewer};
+use super::{AppState, PIECE_ROUTES, client_address::ClientAddress, problem::Refusal, refused::Asker, viewer::MaybeViewer};
 use crate::config::HttpSettings;
 
 /// Tries to create an account or to change a password, of one address: 10, then one every 30 s. Signing in has counters of its own.
@@ -116,7 +116,7 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
     let known = MaybeViewer::from_request_parts(&mut parts, &state).await.ok();
     let account = known.as_ref().and_then(|MaybeViewer(viewer)| viewer.as_ref().map(|viewer| viewer.user));
     // Parts are bounded by the upload they belong to, and a fast network sends a hundred of them a second.
-    let part = parts.extensions.get::<MatchedPath>().is_some_and(|route| route.as_str() == PART_ROUTE);
+    let part = parts.extensions.get::<MatchedPath>().is_some_and(|route| PIECE_ROUTES.contains(&route.as_str()));
     let counted = if part && account.is_some() {
         Ok(())
     } else {

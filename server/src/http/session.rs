@@ -17,7 +17,12 @@ use tower_sessions::{
     session_store,
 };
 
-use crate::{clock::now_ms, config::Settings, db::entity::sessions, error::Result};
+use crate::{
+    clock::now_ms,
+    config::Settings,
+    db::{entity::sessions, passing},
+    error::Result,
+};
 
 const USER: &str = "user";
 const OPENED: &str = "opened";
@@ -148,12 +153,9 @@ impl SessionStore for DbSessions {
         let found = sessions::Entity::standing(&sessions::hash_id(&id.to_string()), now).one(&self.db).await.map_err(failed)?;
         let Some(found) = found else { return Ok(None) };
         if found.user_id.is_some() && now - found.last_seen_ms >= LAST_SEEN_STEP_MS {
-            sessions::Entity::update_many()
-                .col_expr(sessions::Column::LastSeenMs, Expr::value(now))
-                .filter(sessions::Column::IdHash.eq(&found.id_hash))
-                .exec(&self.db)
-                .await
-                .map_err(failed)?;
+            let seen = sessions::Entity::update_many().col_expr(sessions::Column::LastSeenMs, Expr::value(now));
+            let (seen, db) = (seen.filter(sessions::Column::IdHash.eq(&found.id_hash)), self.db.clone());
+            passing::note(async move { seen.exec(&db).await }).await;
         }
         let data: HashMap<String, serde_json::Value> =
             serde_json::from_str(&found.data).map_err(|error| session_store::Error::Decode(error.to_string()))?;

@@ -9,7 +9,7 @@ use axum::{
 use domain::{
     error::Problem,
     ids::UploadId,
-    upload::{BeginUpload, CHECKSUM_HEADER, PartAnnouncement, PartReceipt, PartTarget, UploadTicket},
+    upload::{BeginUpload, CHECKSUM_HEADER, PartAnnouncement, PartReceipt, PartTarget, UnfinishedUploads, UploadTicket},
     video::Status,
 };
 
@@ -28,6 +28,11 @@ pub async fn begin(
     JsonBody(begin): JsonBody<BeginUpload>,
 ) -> Result<(StatusCode, Json<UploadTicket>)> {
     Ok((StatusCode::CREATED, Json(state.uploads.begin(viewer.user, &begin).await?)))
+}
+
+/// `GET /api/v1/uploads`.
+pub async fn unfinished(State(state): State<AppState>, Uploading(viewer): Uploading) -> Result<Json<UnfinishedUploads>> {
+    Ok(Json(state.uploads.unfinished(viewer.user).await?))
 }
 
 /// `GET /api/v1/uploads/{upload}`.

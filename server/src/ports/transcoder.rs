@@ -3,12 +3,12 @@
 use std::fmt::Debug;
 
 use domain::{
+    failure::FailureCode,
     ids::{GenerationId, JobId, VideoId},
     ladder::Ladder,
     playlist::Rendition,
     source::SourceFacts,
     storage_key::StorageKey,
-    video::FailureCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,9 @@ pub enum TranscodeError {
     /// The machinery is to blame: a new try may help.
     #[error("transcoding failed: {0}")]
     Engine(String),
+    /// There is no room for what it makes. Once there is, trying again helps.
+    #[error("there is no room to work in: {0}")]
+    Full(String),
     /// Something that is needed does not answer just now. What runs elsewhere goes on; asking again later helps.
     #[error("transcoding has to wait: {0}")]
     Passing(String),
@@ -148,6 +151,12 @@ pub trait Transcoder: Debug + Send + Sync {
     /// Takes note of a report; [`Transcoder::poll`] says what came of it. Reports of encodes that are not this process's are ignored.
     fn hear(&self, report: &EncodeReport) {
         let _ = report;
+    }
+
+    /// What encodes left behind outside the store whose process died, as paths for whoever runs the server; with `remove`, it is removed.
+    async fn leftovers(&self, remove: bool) -> Result<Vec<String>, TranscodeError> {
+        let _ = remove;
+        Ok(Vec::new())
     }
 
     /// How far an encode is. An error means that it is over. After `Done` or an error the engine has forgotten the encode.

@@ -20,6 +20,7 @@ use crate::{
     db::{
         begin_write,
         entity::{api_keys, users},
+        passing,
     },
     error::{Error, Result},
     services::audit_log::{Act, Actor},
@@ -163,11 +164,9 @@ impl ApiKeys {
         let Some(row) = row else { return Ok(None) };
         let now = now_ms();
         if row.last_used_at_ms.is_none_or(|last| now - last >= LAST_USE_STEP_MS) {
-            api_keys::Entity::update_many()
-                .col_expr(api_keys::Column::LastUsedAtMs, Expr::value(now))
-                .filter(api_keys::Column::Id.eq(row.id))
-                .exec(&self.db)
-                .await?;
+            let used = api_keys::Entity::update_many().col_expr(api_keys::Column::LastUsedAtMs, Expr::value(now));
+            let (used, db) = (used.filter(api_keys::Column::Id.eq(row.id)), self.db.clone());
+            passing::note(async move { used.exec(&db).await }).await;
         }
         Ok(Some(KeyHolder { user: UserId(row.user_id), key: ApiKeyId(row.id), scope: scope(&row)? }))
     }

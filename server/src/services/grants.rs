@@ -20,6 +20,7 @@ use crate::{
     db::{
         begin_write,
         entity::{grants, videos},
+        passing,
     },
     error::Result,
     services::{
@@ -157,11 +158,9 @@ impl Grants {
         let Some(grant) = self.standing(video, link.grant).await? else { return Ok(None) };
         let now = now_ms();
         if grant.last_used_at_ms.is_none_or(|last| now - last >= LAST_USE_STEP_MS) {
-            grants::Entity::update_many()
-                .col_expr(grants::Column::LastUsedAtMs, Expr::value(now))
-                .filter(grants::Column::Id.eq(grant.id))
-                .exec(&self.db)
-                .await?;
+            let used = grants::Entity::update_many().col_expr(grants::Column::LastUsedAtMs, Expr::value(now));
+            let (used, db) = (used.filter(grants::Column::Id.eq(grant.id)), self.db.clone());
+            passing::note(async move { used.exec(&db).await }).await;
         }
         Ok(Some(grant))
     }

@@ -1,9 +1,13 @@
 //! What Millrace does, one file a noun. Services know ports and the database, never an adapter or a request.
 
 pub mod accounts;
+pub mod alerts;
 pub mod api_keys;
 pub mod audit_log;
+pub mod backlog;
+pub mod backup;
 pub mod changes;
+pub mod database_watch;
 pub mod embed_hosts;
 pub mod grants;
 pub mod invites;
@@ -12,10 +16,14 @@ pub mod passwords;
 pub mod playback;
 pub mod private_media;
 pub mod publishing;
+pub mod readiness;
 pub mod removals;
 pub mod sessions;
 pub mod sources;
+pub mod storage;
+pub mod store_audit;
 pub mod transcodes;
 pub mod uploads;
 pub mod users;
 pub mod videos;
+pub mod vitals;

@@ -22,6 +22,7 @@ use crate::{
         entity::{uploads, videos},
     },
     error::{Error, Result},
+    failpoints,
     ports::{
         blob_store::{BlobError, BlobStore, ByteStream, MultipartId},
         job_queue::{JobQueue, WakeUp},
@@ -30,13 +31,18 @@ use crate::{
         changes::{Change, Changes},
         jobs,
         removals::Removal,
+        storage::Storage,
         videos::{Videos, advance},
     },
+    telemetry::{metrics, traces::Span},
 };
 
+mod checksum;
 pub mod quota;
 mod rows;
 pub mod single;
+pub mod tus;
+mod unfinished;
 
 use self::{
     quota::{Arriving, Usage},
@@ -57,8 +63,18 @@ pub struct Uploads {
     queue: Arc<dyn JobQueue>,
     changes: Changes,
     videos: Videos,
+    storage: Storage,
     limits: UploadLimits,
     arriving: Arriving,
+}
+
+/// How a file comes.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// In parts, in any order.
+    Parts,
+    /// From its first byte to its last.
+    Appending,
 }
 
 /// What an upload may be.
@@ -82,9 +98,10 @@ impl Uploads {
         queue: Arc<dyn JobQueue>,
         changes: Changes,
         videos: Videos,
+        storage: Storage,
         limits: UploadLimits,
     ) -> Self {
-        Self { db, store, queue, changes, videos, limits, arriving: Arriving::default() }
+        Self { db, store, queue, changes, videos, storage, limits, arriving: Arriving::default() }
     }
 
     /// The largest file taken, in bytes.
@@ -98,11 +115,11 @@ impl Uploads {
     /// The file is empty or too large, the account has no room for it or too many others on their way, or the store is full.
     pub async fn begin(&self, user: UserId, begin: &BeginUpload) -> Result<UploadTicket> {
         check_begin(begin, self.limits.max_size)?;
-        let Some(id) = begin.upload_id else { return self.begin_as(user, UploadId(Uuid::now_v7()), begin).await };
+        let Some(id) = begin.upload_id else { return self.begin_as(user, UploadId(Uuid::now_v7()), begin, Way::Parts).await };
         if let Some(ticket) = self.begun(user, id).await? {
             return Ok(ticket);
         }
-        let failure = match self.begin_as(user, id, begin).await {
+        let failure = match self.begin_as(user, id, begin, Way::Parts).await {
             Ok(ticket) => return Ok(ticket),
             Err(failure) => failure,
         };
@@ -126,11 +143,18 @@ impl Uploads {
         }
     }
 
-    async fn begin_as(&self, user: UserId, upload: UploadId, begin: &BeginUpload) -> Result<UploadTicket> {
-        let (plan, key) = (PartPlan::for_size(begin.size), StorageKey::Source { upload });
+    async fn begin_as(&self, user: UserId, upload: UploadId, begin: &BeginUpload, way: Way) -> Result<UploadTicket> {
+        let plan = PartPlan::for_wish(begin.size, begin.part_size, self.store.least_part());
+        let key = StorageKey::Source { upload };
         // Looked at before the store makes room for the file; what counts is the look in the transaction below.
         self.check_room(Usage::of(&self.db, user).await?, user, begin.size)?;
-        let multipart = self.store.begin_multipart(&key, plan).await?;
+        let turn = self.storage.make_room(begin.size).await?;
+        let multipart = match way {
+            Way::Parts => self.store.begin_multipart(&key, plan).await?,
+            Way::Appending => self.appender()?.begin_append(&key, plan).await?,
+        };
+        drop(turn);
+        failpoints::pass("upload.begin.reserved");
         let noted = self.note_begun(user, upload, plan, &multipart, begin).await;
         if noted.is_err()
             && let Err(error) = self.store.abort_multipart(&key, &multipart).await
@@ -153,8 +177,10 @@ impl Uploads {
         let transaction = begin_write(&self.db).await?;
         self.check_room(Usage::locked(&transaction, user).await?, user, begin.size)?;
         insert_video(&transaction, user, video, &title, &begin.file_name, begin.size, Stage::Uploading, None).await?;
-        insert_upload(&transaction, user, video, upload, &multipart.0, plan, false).await?;
+        insert_upload(&transaction, user, video, upload, &multipart.0, plan, Some(begin)).await?;
         transaction.commit().await?;
+        failpoints::pass("upload.begin.committed");
+        metrics::upload("begun");
         self.changes.tell(Change::Video { user, video });
         Ok(self.ticket_for(upload, video, plan, Vec::new()))
     }
@@ -209,7 +235,11 @@ impl Uploads {
             return Err(BlobError::SizeMismatch.into());
         }
         let (key, multipart) = (StorageKey::Source { upload }, MultipartId(row.multipart_id));
+        let mut span = Span::begin("upload.part", row.trace_parent.as_deref());
+        span.note("millrace.part", i64::from(number));
         let receipt = self.store.put_part(&key, &multipart, plan, number, crc32c, body).await?;
+        drop(span);
+        metrics::received(receipt.size);
         // A store elsewhere is asked for what it has, but not at each of thousands of parts.
         let asked = self.store.presigner().is_none() || now_ms() - row.updated_at_ms >= LIST_PARTS_EVERY_MS;
         if !row.complete && asked {
@@ -272,8 +302,10 @@ impl Uploads {
         if row.complete {
             return Ok(video);
         }
+        let _span = Span::begin("upload.complete", row.trace_parent.as_deref());
         let key = StorageKey::Source { upload };
         self.store.complete_multipart(&key, &MultipartId(row.multipart_id.clone()), plan(&row)).await?;
+        failpoints::pass("upload.complete.assembled");
         let transaction = begin_write(&self.db).await?;
         let first = uploads::Entity::update_many()
             .col_expr(uploads::Column::Complete, Expr::value(true))
@@ -293,7 +325,10 @@ impl Uploads {
         }
         advance(&transaction, video, Stage::Queued, &[(videos::Column::S3InputUrl, Expr::value(self.store.url(&key)))]).await?;
         let job = jobs::enqueue(&transaction, user, video).await?;
+        failpoints::pass("upload.complete.before_commit");
         transaction.commit().await?;
+        failpoints::pass("upload.complete.committed");
+        metrics::upload("completed");
         self.wake(user, WakeUp { job, video }).await;
         Ok(video)
     }
@@ -304,7 +339,9 @@ impl Uploads {
     /// It is not there or not the user's, or it is complete: then the video is to be deleted.
     pub async fn abort(&self, user: UserId, upload: UploadId) -> Result<()> {
         let row = self.row(user, upload).await?;
-        self.videos.give_up(user, VideoId(row.video_id)).await
+        self.videos.give_up(user, VideoId(row.video_id)).await?;
+        metrics::upload("aborted");
+        Ok(())
     }
 
     /// Gives up the uploads that nobody went on with for too long.
@@ -319,7 +356,10 @@ impl Uploads {
             match self.videos.give_up(UserId(row.user_id), VideoId(row.video_id)).await {
                 // Somebody went on with it after all, or deleted it, since the list was made.
                 Err(Error::Problem(_)) => {}
-                other => other?,
+                other => {
+                    other?;
+                    metrics::upload("expired");
+                }
             }
         }
         Ok(())

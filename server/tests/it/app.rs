@@ -6,6 +6,7 @@ use axum::{
     Router,
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
+    middleware,
 };
 use domain::{ids::UserId, upload::UploadTicket};
 use sea_orm::DatabaseConnection;
@@ -19,7 +20,11 @@ use server::{
     assembly::{Ports, assemble},
     config::Settings,
     db,
-    http::{AppState, api_routes, public_routes, session},
+    http::{
+        AppState, api_routes,
+        observe::{Observer, observe},
+        public_routes, session,
+    },
     worker::Worker,
 };
 use tempfile::TempDir;
@@ -63,6 +68,14 @@ impl Answer {
     pub(crate) fn code(&self) -> String {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{}", self.text());
         self.json()["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+/// A refusal but for the id of its request, which no two have in common.
+pub(crate) fn but_for_its_id(body: &str) -> String {
+    match body.split_once(",\"requestId\":\"") {
+        Some((before, after)) => format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest)),
+        None => body.to_owned(),
     }
 }
 
@@ -112,7 +125,9 @@ impl App {
         let (shutdown, down) = watch::channel(false);
         let sessions = session::layer(db.clone(), &settings);
         let (state, worker) = assemble(settings, &db, ports, key.into(), down);
-        let router = api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state.clone());
+        let router = api_routes::<AppState>().layer(sessions).merge(public_routes());
+        let observed = middleware::from_fn_with_state(Observer(state.settings.http.trusted_proxies.clone()), observe);
+        let router = router.layer(observed).with_state(state.clone());
         Self { folder, state, db, router, shutdown, worker: Some(worker), _database: database }
     }
 
@@ -131,6 +146,11 @@ impl App {
     /// What deletes objects; before the worker runs.
     pub(crate) fn removals(&self) -> server::services::removals::Removals {
         self.worker.as_ref().expect("the worker runs already").tidying.removals.clone()
+    }
+
+    /// What holds rows and store against each other; before the worker runs.
+    pub(crate) fn store_audit(&self) -> server::services::store_audit::StoreAudit {
+        self.worker.as_ref().expect("the worker runs already").tidying.store_audit.clone()
     }
 
     /// Ends the worker as SIGTERM does.

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{ids::GenerationId, video::FailureCode};
+use domain::{failure::FailureCode, ids::GenerationId};
 use serde_json::{Value, json};
 use server::{
     adapters::{
@@ -169,7 +169,7 @@ async fn aws_a_job_that_ends_in_error_says_whose_fault_it_is() {
         assert!(failed.to_string().contains("as ordered"), "{failed}");
         let found = match failed {
             TranscodeError::Source { code, .. } => Some(code),
-            TranscodeError::Engine(_) | TranscodeError::Passing(_) => None,
+            TranscodeError::Engine(_) | TranscodeError::Passing(_) | TranscodeError::Full(_) => None,
         };
         assert_eq!(found, expected, "{code}");
         subject.clean_up(&request).await;

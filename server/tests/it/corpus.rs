@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use domain::video::FailureCode;
+use domain::failure::FailureCode;
 
 use self::kitchen::Kitchen;
 

@@ -127,7 +127,7 @@ impl Range {
         let (found, budget) = match &ended {
             Ok(()) => ("accepted", ACCEPTED_WITHIN),
             Err(TranscodeError::Source { code, .. }) => (code.as_str(), REFUSED_WITHIN),
-            Err(TranscodeError::Engine(said) | TranscodeError::Passing(said)) => {
+            Err(TranscodeError::Engine(said) | TranscodeError::Passing(said) | TranscodeError::Full(said)) => {
                 faults.push(format!("the machinery is blamed: {said}"));
                 ("engine", REFUSED_WITHIN)
             }

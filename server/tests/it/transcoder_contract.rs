@@ -5,12 +5,12 @@ use std::{process::Command, sync::Arc, time::Duration};
 use bytes::Bytes;
 use domain::{
     container::Container,
+    failure::FailureCode,
     ids::{GenerationId, JobId, UploadId, VideoId},
     ladder,
     playlist::Track,
     source::SourceFacts,
     storage_key::StorageKey,
-    video::FailureCode,
 };
 use futures::StreamExt;
 use server::{

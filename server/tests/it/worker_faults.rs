@@ -3,10 +3,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use domain::{
-    job::JobState,
-    video::{FailureCode, Stage},
-};
+use domain::{failure::FailureCode, job::JobState, video::Stage};
 use futures::StreamExt;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use server::{

@@ -12,7 +12,7 @@ use sea_orm::{
     },
 };
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 use super::inbox::Inbox;
@@ -22,6 +22,11 @@ const CHANNEL: &str = "millrace_jobs";
 /// Waits after the connection broke: doubled from the first to the last while it does not come back.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(30);
+
+/// After so long without a notice the connection is asked whether it still is one: a cut cable is as silent as a quiet night.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long it has for the answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What travels.
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,7 +89,12 @@ async fn hear(pool: &PgPool, me: Uuid, inbox: &Inbox, wait: &mut Duration) -> Re
     *wait = FIRST_WAIT;
     loop {
         // A connection that broke is opened anew in here, or fails; what was said in between is in the rows.
-        let notification = listener.recv().await?;
+        let Ok(notification) = timeout(SILENCE, listener.recv()).await else {
+            let asked = timeout(ANSWERS_WITHIN, sqlx::query("SELECT 1").execute(&mut listener)).await;
+            asked.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            continue;
+        };
+        let notification = notification?;
         match serde_json::from_str::<Notice>(notification.payload()) {
             Ok(notice) if notice.sender != me => inbox.put(WakeUp { job: notice.job, video: notice.video }),
             Ok(_) => {}

@@ -1,7 +1,7 @@
 //! From what the service said to whose fault it is. The only place that reads its error codes and messages.
 
 use aws_sdk_mediaconvert::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use domain::video::FailureCode;
+use domain::failure::FailureCode;
 
 use crate::ports::transcoder::TranscodeError;
 
@@ -107,7 +107,7 @@ mod tests {
                 assert!(detail.contains(message), "the service's words are kept: {detail}");
                 Some(code)
             }
-            TranscodeError::Engine(detail) | TranscodeError::Passing(detail) => {
+            TranscodeError::Engine(detail) | TranscodeError::Passing(detail) | TranscodeError::Full(detail) => {
                 assert!(detail.contains(code) && detail.contains(message), "{detail}");
                 None
             }

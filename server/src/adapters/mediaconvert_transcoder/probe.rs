@@ -7,9 +7,9 @@ use aws_sdk_mediaconvert::types::{AspectRatio, Codec, Container as Found, Track,
 use bytes::Bytes;
 use domain::{
     container::{Container, SNIFF_LENGTH, sniff},
+    failure::FailureCode,
     source::{AudioFacts, FrameRate, SourceFacts, VideoFacts},
     storage_key::StorageKey,
-    video::FailureCode,
 };
 use futures::TryStreamExt;
 
@@ -248,7 +248,7 @@ mod tests {
         let found = Found::builder().duration(12.0).set_tracks(Some(tracks.to_vec())).build();
         facts(Container::Mp4, &found, &options()).map_err(|error| match error {
             TranscodeError::Source { code, .. } => code,
-            TranscodeError::Engine(detail) | TranscodeError::Passing(detail) => panic!("{detail}"),
+            TranscodeError::Engine(detail) | TranscodeError::Passing(detail) | TranscodeError::Full(detail) => panic!("{detail}"),
         })
     }
 

@@ -36,6 +36,12 @@ pub struct Model {
     pub encode_report: Option<String>,
     /// What the last try failed with, for the log.
     pub last_error: Option<String>,
+    /// When the last try began, in milliseconds of the Unix epoch.
+    pub began_at_ms: Option<i64>,
+    /// When it was over, in milliseconds of the Unix epoch.
+    pub ended_at_ms: Option<i64>,
+    /// A [`domain::failure::FailureCode`]: why it was given up.
+    pub failure_code: Option<String>,
     /// Milliseconds of the Unix epoch.
     pub created_at_ms: i64,
 }

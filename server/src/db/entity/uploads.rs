@@ -24,6 +24,10 @@ pub struct Model {
     pub complete: bool,
     /// Milliseconds of the Unix epoch of the last part.
     pub updated_at_ms: i64,
+    /// What its sender knows the file by; opaque.
+    pub fingerprint: Option<String>,
+    /// The trace that follows the file until it plays, as W3C's `traceparent`.
+    pub trace_parent: Option<String>,
 }
 
 /// No relations are navigated; joins are written where they are needed.
@@ -36,6 +40,12 @@ impl Entity {
     /// The uploads of one account.
     pub fn of(user: Uuid) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(user))
+    }
+
+    /// Those of an account's uploads that are not complete and were active after `after_ms`, the last active one first.
+    pub fn unfinished_of(user: Uuid, after_ms: i64) -> Select<Self> {
+        let unfinished = Self::of(user).filter(Column::Complete.eq(false)).filter(Column::UpdatedAtMs.gt(after_ms));
+        unfinished.order_by_desc(Column::UpdatedAtMs).limit(50)
     }
 
     /// Some of the uploads that nobody went on with since `before_ms`, the oldest first.

@@ -32,7 +32,7 @@ pub struct Model {
     pub stage: String,
     /// Percent of the stage.
     pub progress: i32,
-    /// A [`domain::video::FailureCode`].
+    /// A [`domain::failure::FailureCode`].
     pub failure_code: Option<String>,
     /// Name of the file as uploaded.
     pub file_name: String,
@@ -48,6 +48,8 @@ pub struct Model {
     pub updated_at_ms: i64,
     /// A [`domain::embed_hosts::EmbedHosts`]: sites that may show this video's embed, where they differ from the account's.
     pub embed_hosts: Option<String>,
+    /// Bytes of all objects of the published generation, once they have been counted.
+    pub published_bytes: Option<i64>,
 }
 
 /// No relations are navigated; joins are written where they are needed.

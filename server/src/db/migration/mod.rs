@@ -9,6 +9,10 @@ mod m20261122_000004_grants;
 mod m20261122_000005_accounts;
 mod m20261122_000006_quota;
 mod m20261122_000007_fair_turns;
+mod m20261122_000008_resumable;
+mod m20261122_000010_backlog;
+mod m20261122_000011_storage;
+mod m20261122_000012_operator;
 
 /// Runs the migrations.
 #[derive(Debug)]
@@ -25,6 +29,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_accounts::Migration),
             Box::new(m20261122_000006_quota::Migration),
             Box::new(m20261122_000007_fair_turns::Migration),
+            Box::new(m20261122_000008_resumable::Migration),
+            Box::new(m20261122_000010_backlog::Migration),
+            Box::new(m20261122_000011_storage::Migration),
+            Box::new(m20261122_000012_operator::Migration),
         ]
     }
 }

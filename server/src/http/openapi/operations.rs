@@ -54,6 +54,8 @@ pub(super) enum Takes {
     OneOf(&'static str, &'static str, &'static [&'static str]),
     /// The part's checksum in a header.
     Checksum,
+    /// A header with its pattern, and whether it must be there.
+    Header(&'static str, &'static str, &'static str, bool),
 }
 
 /// What a body holds.
@@ -104,9 +106,9 @@ impl Access {
 
     fn refuses(&self) -> &'static [Code] {
         match self {
-            Self::Known => &[Code::Unauthenticated, Code::ForbiddenScope, Code::RateLimited],
-            Self::Anybody => &[Code::Unauthenticated, Code::RateLimited],
-            Self::Link => &[Code::RateLimited],
+            Self::Known => &[Code::Unauthenticated, Code::ForbiddenScope, Code::RateLimited, Code::Unavailable],
+            Self::Anybody => &[Code::Unauthenticated, Code::RateLimited, Code::Unavailable],
+            Self::Link => &[Code::RateLimited, Code::Unavailable],
         }
     }
 }
@@ -133,6 +135,7 @@ impl Takes {
             Self::Pixels(name) => (ParameterIn::Query, *name, "At most so many pixels.", false, whole(u32::MAX)),
             Self::Query(name, about, required) => (ParameterIn::Query, *name, *about, *required, text()),
             Self::OneOf(name, about, words) => (ParameterIn::Query, *name, *about, false, text().enum_values(Some(words.iter().copied()))),
+            Self::Header(name, about, pattern, required) => (ParameterIn::Header, *name, *about, *required, text().pattern(Some(*pattern))),
             Self::Checksum => {
                 let hexadecimal = text().pattern(Some("^[0-9a-fA-F]{8}$"));
                 let about = "CRC32C (Castagnoli) of the part's bytes, as eight hexadecimal digits.";
@@ -191,6 +194,7 @@ pub(super) fn method_name(method: &HttpMethod) -> &'static str {
         HttpMethod::Delete => "delete",
         HttpMethod::Options => "options",
         HttpMethod::Patch => "patch",
+        HttpMethod::Head => "head",
         _ => "other",
     }
 }

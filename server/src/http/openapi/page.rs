@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use utoipa::openapi::{OpenApi, RefOr, Required, path::Operation};
 
-use super::{operations::method_name, routes::ROUTES};
+use super::{operations::method_name, routes};
 
 /// The page.
 pub(super) fn render(document: &OpenApi) -> String {
@@ -17,7 +17,7 @@ pub(super) fn render(document: &OpenApi) -> String {
     }
     page.push_str("<p>For programs: <a href=\"/api/openapi.json\">openapi.json</a> (OpenAPI 3.1).</p>");
     let mut section = None;
-    for route in ROUTES {
+    for route in routes::all() {
         let Some(operation) = document.paths.get_path_operation(route.path, route.method.clone()) else { continue };
         let tag = operation.tags.as_deref().and_then(<[String]>::first);
         if tag != section {

@@ -3,9 +3,12 @@
 use domain::error::Code;
 use utoipa::openapi::HttpMethod;
 
-use super::operations::{Access, Carries, Route, Takes};
+use super::{
+    operations::{Access, Carries, Route, Takes},
+    tus_routes,
+};
 
-const UPLOAD: Takes = Takes::Id("upload", "The upload, as its ticket names it.");
+pub(super) const UPLOAD: Takes = Takes::Id("upload", "The upload, as its ticket names it.");
 const VIDEO: Takes = Takes::Id("video", "The video.");
 const GRANT: Takes = Takes::Text("grant", "The grant that a link carries.");
 const PLAYLIST: Carries = Carries::Plain("application/vnd.apple.mpegurl");
@@ -15,7 +18,12 @@ const SHARING: &str = "Sharing";
 const PLAYING: &str = "Playing";
 const SERVER: &str = "The server";
 
-pub(super) static ROUTES: &[Route] = &[
+/// Every address.
+pub(super) fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(tus_routes::ROUTES)
+}
+
+static ROUTES: &[Route] = &[
     Route {
         method: HttpMethod::Post,
         path: "/api/upload",
@@ -48,6 +56,17 @@ pub(super) static ROUTES: &[Route] = &[
         body: Carries::Nothing,
         answers: &[(200, "A link to the multivariant playlist.", Carries::Json("StreamAnswer"))],
         refuses: &[Code::InvalidInput, Code::NotFound, Code::NotPlayable],
+    },
+    Route {
+        method: HttpMethod::Get,
+        path: "/api/v1/uploads",
+        tag: PARTS,
+        summary: "List the uploads that can be continued",
+        access: Access::Known,
+        takes: &[],
+        body: Carries::Nothing,
+        answers: &[(200, "Those that have begun and are not complete.", Carries::Json("UnfinishedUploads"))],
+        refuses: &[],
     },
     Route {
         method: HttpMethod::Post,
@@ -267,6 +286,42 @@ pub(super) static ROUTES: &[Route] = &[
         body: Carries::Nothing,
         answers: &[(200, "The player.", Carries::Json("Embeddable"))],
         refuses: &[Code::InvalidInput, Code::NotFound],
+    },
+    Route {
+        method: HttpMethod::Get,
+        path: "/livez",
+        tag: SERVER,
+        summary: "Ask whether the server runs",
+        access: Access::Link,
+        takes: &[],
+        body: Carries::Nothing,
+        answers: &[(200, "It does.", Carries::Plain("text/plain"))],
+        refuses: &[],
+    },
+    Route {
+        method: HttpMethod::Get,
+        path: "/readyz",
+        tag: SERVER,
+        summary: "Ask whether the server can do its work",
+        access: Access::Link,
+        takes: &[],
+        body: Carries::Nothing,
+        answers: &[
+            (200, "It can. Each thing that it needs, by name.", Carries::Plain("application/json")),
+            (503, "Something is missing, or it is about to end. The same.", Carries::Plain("application/json")),
+        ],
+        refuses: &[],
+    },
+    Route {
+        method: HttpMethod::Get,
+        path: "/metrics",
+        tag: SERVER,
+        summary: "Read the numbers for Prometheus, with the token of the settings",
+        access: Access::Link,
+        takes: &[],
+        body: Carries::Nothing,
+        answers: &[(200, "Numbers in Prometheus's text format.", Carries::Plain("text/plain"))],
+        refuses: &[Code::Unauthenticated, Code::NotFound],
     },
     Route {
         method: HttpMethod::Get,

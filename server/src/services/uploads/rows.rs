@@ -2,7 +2,7 @@
 
 use domain::{
     ids::{PlaybackId, UploadId, UserId, VideoId},
-    upload::PartPlan,
+    upload::{BeginUpload, PartPlan},
     video::{Stage, Visibility},
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
@@ -12,6 +12,7 @@ use crate::{
     clock::now_ms,
     db::entity::{uploads, videos},
     error::Result,
+    telemetry::traces,
 };
 
 #[expect(clippy::too_many_arguments, reason = "one column each; a struct of them would be the row again")]
@@ -47,6 +48,7 @@ pub(super) async fn insert_video(
         poster_generation_id: Set(None),
         updated_at_ms: Set(now_ms()),
         embed_hosts: Set(None),
+        published_bytes: Set(None),
     };
     videos::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())
@@ -59,7 +61,7 @@ pub(super) async fn insert_upload(
     upload: UploadId,
     multipart: &str,
     plan: PartPlan,
-    complete: bool,
+    begun: Option<&BeginUpload>,
 ) -> Result<()> {
     let row = uploads::ActiveModel {
         id: Set(upload.0),
@@ -68,8 +70,11 @@ pub(super) async fn insert_upload(
         multipart_id: Set(multipart.to_owned()),
         size_bytes: Set(i64::try_from(plan.file_size).unwrap_or(i64::MAX)),
         part_size: Set(i64::try_from(plan.part_size).unwrap_or(i64::MAX)),
-        complete: Set(complete),
+        // Whoever did not begin came in one request, and is there.
+        complete: Set(begun.is_none()),
+        fingerprint: Set(begun.and_then(|begin| begin.fingerprint.clone())),
         updated_at_ms: Set(now_ms()),
+        trace_parent: Set(traces::current()),
     };
     uploads::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())

@@ -20,11 +20,13 @@ use crate::{
     clock::now_ms,
     db::begin_write,
     error::Result,
+    failpoints,
     ports::{
         blob_store::{BlobError, ByteStream},
         job_queue::WakeUp,
     },
     services::{jobs, removals::Removal},
+    telemetry::metrics,
 };
 
 /// How long a body that comes in one request may take to arrive and to become a video.
@@ -54,11 +56,14 @@ impl Uploads {
     pub async fn receive(&self, user: UserId, body: ByteStream) -> Result<Received> {
         let upload = UploadId(Uuid::now_v7());
         let key = StorageKey::Source { upload };
+        drop(self.storage.make_room(0).await?);
         let taken = Taken::new(self.db.clone(), self.limits, self.arriving.clone(), user);
         // Whatever happens to this request from now on, nothing is left in the store that no row names.
         Removal::unless_kept(&self.db, upload, now_ms() + ADOPTED_WITHIN_MS).await?;
+        failpoints::pass("upload.single.noted");
+        let (body, full) = self.storage.watched(body);
         let stored = self.store.put_stream(&key, taken.within_quota(body), self.limits.max_size).await;
-        if let Some(refusal) = taken.refusal() {
+        if let Some(refusal) = taken.refusal().or_else(|| full.get().cloned()) {
             return Err(refusal.into());
         }
         let size = match stored {
@@ -75,6 +80,7 @@ impl Uploads {
             self.store.delete(&key).await?;
             return Err(Problem::new(Code::EmptyFile, "The file is empty. Choose another one.").into());
         }
+        failpoints::pass("upload.single.stored");
         Ok(Received { upload, size, _taken: taken })
     }
 
@@ -89,10 +95,15 @@ impl Uploads {
         let transaction = begin_write(&self.db).await?;
         Usage::locked(&transaction, user).await?.check_bytes(&self.limits, received.size)?;
         insert_video(&transaction, user, video, &title, file_name, received.size, Stage::Queued, Some(url)).await?;
-        insert_upload(&transaction, user, video, received.upload, "", PartPlan::for_size(received.size), true).await?;
+        insert_upload(&transaction, user, video, received.upload, "", PartPlan::for_size(received.size), None).await?;
         Removal::keep_source(&transaction, received.upload).await?;
         let job = jobs::enqueue(&transaction, user, video).await?;
+        failpoints::pass("upload.single.before_commit");
         transaction.commit().await?;
+        failpoints::pass("upload.single.committed");
+        metrics::upload("begun");
+        metrics::upload("completed");
+        metrics::received(received.size);
         self.wake(user, WakeUp { job, video }).await;
         Ok(video)
     }

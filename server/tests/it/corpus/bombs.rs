@@ -1,6 +1,6 @@
 //! B: small files that ask for a lot of work, memory or disk.
 
-use domain::video::FailureCode::{Damaged, LimitExceeded, NotAVideo, PictureTooLarge, TooLong, Truncated, UnsupportedCodec};
+use domain::failure::FailureCode::{Damaged, LimitExceeded, NotAVideo, PictureTooLarge, TooLong, Truncated, UnsupportedCodec};
 
 use super::{
     Food, Menu,

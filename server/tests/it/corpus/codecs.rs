@@ -1,6 +1,6 @@
 //! C: codecs that we do not decode, and odd forms of those that we do.
 
-use domain::video::FailureCode::{Damaged, NoVideoStream, NotAVideo, UnsupportedCodec};
+use domain::failure::FailureCode::{Damaged, NoVideoStream, NotAVideo, UnsupportedCodec};
 
 use super::{
     Menu,

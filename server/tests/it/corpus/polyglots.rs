@@ -1,6 +1,6 @@
 //! P: files that are two things at once, or nothing.
 
-use domain::video::FailureCode::{Damaged, NoVideoStream, NotAVideo, Truncated, UnsupportedCodec};
+use domain::failure::FailureCode::{Damaged, NoVideoStream, NotAVideo, Truncated, UnsupportedCodec};
 
 use super::{
     Food, Menu,

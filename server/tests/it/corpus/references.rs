@@ -6,7 +6,7 @@ use super::{
     boxes::{append, boxed},
     kitchen::Kitchen,
 };
-use domain::video::FailureCode::NotAVideo;
+use domain::failure::FailureCode::NotAVideo;
 
 const TARGETS: [&str; 6] = ["file", "upload", "http", "relative", "data", "socket"];
 

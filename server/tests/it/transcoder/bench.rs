@@ -8,11 +8,11 @@ use std::{
 };
 
 use domain::{
+    failure::FailureCode,
     ids::{GenerationId, JobId, UploadId, VideoId},
     ladder::{self, Ladder},
     source::SourceFacts,
     storage_key::StorageKey,
-    video::FailureCode,
 };
 use server::{
     adapters::{

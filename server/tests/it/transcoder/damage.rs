@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use domain::video::FailureCode;
+use domain::failure::FailureCode;
 use server::{
     adapters::ffmpeg_transcoder::{Limits, SandboxMode},
     ports::transcoder::TranscodeError,

@@ -5,8 +5,8 @@ use std::{
     fmt::{self, Display},
     path::{Path, PathBuf},
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -16,7 +16,7 @@ use domain::{
     upload::{PartPlan, PartReceipt},
 };
 use futures::TryStreamExt;
-use server::ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange, ByteStream, MultipartId};
+use server::ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange, ByteStream, MeasureRoom, MultipartId, Room};
 
 use super::engine::Engine;
 
@@ -25,11 +25,19 @@ pub(crate) struct FakeStore {
     engine: Arc<Engine>,
     /// So many looks at a generation fail first.
     pub(crate) failures: AtomicUsize,
+    /// Whether it refuses to delete.
+    pub(crate) deaf: AtomicBool,
+    room: Mutex<Option<Room>>,
 }
 
 impl FakeStore {
     pub(crate) fn of(engine: &Arc<Engine>) -> Self {
-        Self { engine: Arc::clone(engine), failures: AtomicUsize::new(0) }
+        Self { engine: Arc::clone(engine), failures: AtomicUsize::new(0), deaf: AtomicBool::new(false), room: Mutex::new(None) }
+    }
+
+    /// From now on it is so full.
+    pub(crate) fn leave_room(&self, room: Room) {
+        *self.room.lock().expect("nobody panicked") = Some(room);
     }
 }
 
@@ -104,6 +112,9 @@ impl BlobStore for FakeStore {
     }
 
     async fn delete_prefix(&self, prefix: &str) -> Result<(), BlobError> {
+        if self.deaf.load(Ordering::SeqCst) {
+            return Err(BlobError::Unavailable("down for a while".into()));
+        }
         self.engine.seen().objects.retain(|generation, _| StorageKey::generation_prefix(*generation) != prefix);
         Ok(())
     }
@@ -114,5 +125,16 @@ impl BlobStore for FakeStore {
 
     fn local_path(&self, _key: &StorageKey) -> Option<PathBuf> {
         None
+    }
+
+    fn measure(&self) -> Option<&dyn MeasureRoom> {
+        self.room.lock().expect("nobody panicked").map(|_| self as &dyn MeasureRoom)
+    }
+}
+
+#[async_trait::async_trait]
+impl MeasureRoom for FakeStore {
+    async fn room(&self) -> Result<Room, BlobError> {
+        self.room.lock().expect("nobody panicked").ok_or(BlobError::NotFound)
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 async fn tried(bench: &Bench, request: &TranscodeRequest) -> Result<TranscodeId, String> {
     bench.transcoder.start(request.clone()).await.map_err(|error| match error {
-        TranscodeError::Engine(detail) | TranscodeError::Passing(detail) => detail,
+        TranscodeError::Engine(detail) | TranscodeError::Passing(detail) | TranscodeError::Full(detail) => detail,
         TranscodeError::Source { .. } => panic!("the file is not to blame: {error}"),
     })
 }

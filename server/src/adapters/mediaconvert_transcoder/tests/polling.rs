@@ -1,6 +1,6 @@
 //! How an encode goes on: by reports, by asking, and by whichever of the two comes first.
 
-use domain::video::FailureCode;
+use domain::failure::FailureCode;
 
 use super::*;
 
