@@ -14,7 +14,7 @@ test.describe.configure({ timeout: 300_000 });
 
 const large = clip("large.mp4");
 
-/** A page whose uploader believes that the line is slow: parts of 1 MiB, one at a time. */
+/** A page whose uploader believes that the line is slow: parts of 1 MiB, and one at a time for as long as each takes more than 1.5 s. */
 async function openSlowly(page: Page): Promise<void> {
   await page.addInitScript(() => {
     if (location.protocol.startsWith("http")) localStorage.setItem("millrace-upload-speed", "100000");
@@ -107,7 +107,7 @@ test("after a reload the file is chosen again, and a wrong one is refused before
   const file = ownFile("reload.mp4");
   const sent = sentParts(context);
   await openSlowly(page);
-  await throttle(page, 2_000_000);
+  await throttle(page, 600_000);
   await choose(page, file.path);
   await passes(uploadLine(page, "reload.mp4"), 30);
   page.once("dialog", (dialog) => dialog.accept());
@@ -141,7 +141,7 @@ test("in another browser, by dropping the file", async ({ browser, signedIn: pag
   const second = await browser.newContext({ baseURL: server.origin, storageState: session });
   const sent = sentParts(context, second);
   await openSlowly(page);
-  await throttle(page, 2_000_000);
+  await throttle(page, 600_000);
   await choose(page, file.path);
   await passes(uploadLine(page, "browser.mp4"), 40);
   await page.close({ runBeforeUnload: false });

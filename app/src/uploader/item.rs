@@ -214,7 +214,10 @@ impl Item {
             self.speed.record(now_ms, gone);
             self.shown_bytes = self.shown_bytes.max(gone);
         }
-        self.recover();
+        // What was on its way when the session ended may still arrive; that lets nothing new in.
+        if self.trouble != Some(Trouble::SignedOut) {
+            self.recover();
+        }
         flight
     }
 

@@ -9,8 +9,9 @@ use domain::upload::{PART_SIZE_MIN, PARTS_IN_FLIGHT};
 const PART_SECONDS: f64 = 8.0;
 /// No larger parts than this are asked for: each is in memory while it goes.
 const WISH_MAX: u64 = 16 * 1024 * 1024;
-/// One more goes at once where each would take less than this then.
-const ROOM_MS: f64 = 12_000.0;
+/// One more goes at once where each would take less than this then: side by side helps where parts are so short that the pauses between them
+/// count, and a line that breaks costs no more than this, or one part.
+const ROOM_MS: f64 = 3_000.0;
 /// A part that takes longer than this goes alone from now on.
 const SLOW_MS: f64 = 20_000.0;
 /// Less than this says nothing about a line.

@@ -71,6 +71,16 @@ fn three_parts_that_fail_together_are_one_failure() {
 }
 
 #[test]
+fn a_part_that_was_on_its_way_when_the_session_ended_lets_nobody_in() {
+    let mut item = sending(3);
+    let (first, second) = (item.take_part(0.0), item.take_part(0.0).expect("a part"));
+    item.fail(first, refused(401, Code::Unauthenticated), 0.0, 0.0);
+    item.arrive(second, 1.0);
+    assert_eq!(item.trouble, Some(Trouble::SignedOut));
+    assert!(item.to_look());
+}
+
+#[test]
 fn signed_out_waits_and_what_cannot_be_cured_ends_with_the_servers_sentence() {
     let mut item = sending(1);
     let number = item.take_part(0.0);

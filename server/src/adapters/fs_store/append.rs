@@ -26,6 +26,9 @@ use crate::{
 const APPENDING: u32 = u32::MAX;
 /// How long an appender that was told to stop may take to bring to the disk what it has.
 const LETS_GO_WITHIN: Duration = Duration::from_secs(15);
+/// How often, and how often again, a file is tried to be locked that seems to be another process's.
+const LOCK_TRIES: u32 = 50;
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 
 /// An upload in one appender's hands.
 struct Appending {
@@ -115,6 +118,18 @@ impl Appending {
     }
 }
 
+/// Locks a file for this process. A program that is just being started has, for a moment, all that was open before, and with it a lock that
+/// was let go of here: that moment is waited for.
+fn lock(file: &std::fs::File) -> Result<(), BlobError> {
+    for _ in 0..LOCK_TRIES {
+        if rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(LOCK_AGAIN);
+    }
+    Err(BlobError::Busy)
+}
+
 impl FsStore {
     /// Stops whoever appends and takes its place.
     async fn take_over(&self, upload: &MultipartId) -> Result<Turn, BlobError> {
@@ -126,7 +141,7 @@ impl FsStore {
         blocking(move || {
             let file = std::fs::OpenOptions::new().write(true).open(folder.join("data")).map_err(disk)?;
             // Turns are this process's own; another one may serve the same folder.
-            rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| BlobError::Busy)?;
+            lock(&file)?;
             let ledger = Ledger::open(&folder).map_err(disk)?;
             if !ledger.is_appended() {
                 return Err(BlobError::BegunOtherwise);

@@ -12,7 +12,8 @@ use sea_orm::{
 use server::{
     clock::now_ms,
     db::entity::{
-        alert_notices, alerts, api_keys, audit_log, grants, invites, jobs, removals, renditions, sessions, uploads, users, videos,
+        alert_notices, alerts, api_keys, audit_log, grants, invites, jobs, removals, renditions, sessions, store_audits, uploads, users,
+        videos,
     },
     services::{
         alerts::rules::given_up_query,
@@ -242,6 +243,8 @@ async fn in_use(db: &DatabaseConnection) -> (Uuid, videos::Model) {
         run_after_ms: if rare(number) { now - 1 } else { now + 1_000_000 },
     };
     fill::<removals::Entity>(db, (0..VIDEOS).map(removal).collect()).await;
+    let check = |_: usize| store_audits::Model { id: Uuid::now_v7(), at_ms: now, report: "{}".to_owned() };
+    fill::<store_audits::Entity>(db, (0..VIDEOS).map(check).collect()).await;
     let key = |number: usize| api_keys::Model {
         id: Uuid::now_v7(),
         user_id: owners[number % OWNERS],
