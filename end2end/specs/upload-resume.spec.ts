@@ -88,14 +88,14 @@ test("five lost networks in one upload cost at most five parts", async ({ signed
   const file = ownFile("cuts.mp4");
   const sent = sentParts(context);
   await openSlowly(page);
-  const devtools = await throttle(page, 2_000_000);
+  const devtools = await throttle(page, 600_000);
   await choose(page, file.path);
   const row = uploadLine(page, "cuts.mp4");
   for (let cut = 0; cut < 5; cut++) {
     await passes(row, 5 + cut * 14);
-    await line(devtools, 2_000_000, true);
+    await line(devtools, 600_000, true);
     await expect(row).toContainText("Waiting for the network; will go on by itself", { timeout: 20_000 });
-    await line(devtools, 2_000_000);
+    await line(devtools, 600_000);
   }
   await line(devtools, -1);
   await expectStored(server, file.bytes, 1);
