@@ -270,12 +270,26 @@ impl Uploader {
         self.locks.update_value(|locks| drop(locks.remove(&key)));
     }
 
+    /// What is somebody else's is not there: it may be ours, and somebody else at the door. Who was at the door when the answer was given
+    /// nobody knows any more, so it is asked again, by whom is known now.
+    async fn look_as_known(self, key: ItemKey, upload: UploadId) -> Result<UploadTicket, SendError> {
+        self.check_owner(key).await?;
+        requests::look(upload).await
+    }
+
     async fn fail(self, key: ItemKey, part: Option<u32>, mut error: SendError) {
-        // What is somebody else's is not there: it may be ours, and somebody else at the door.
-        if matches!(&error, SendError::Refused(refusal) if refusal.status == 404)
-            && let Err(other) = self.check_owner(key).await
+        let upload = self.queue.with_untracked(|queue| queue.get(key).and_then(|item| item.upload_id));
+        if let (SendError::Refused(refusal), Some(upload)) = (&error, upload)
+            && refusal.status == 404
         {
-            error = other;
+            match self.look_as_known(key, upload).await {
+                Ok(ticket) => {
+                    self.change(|queue| queue.failed(key, part, SendError::Aborted, js_sys::Date::now(), 0.0));
+                    self.change(|queue| queue.began(key, ticket));
+                    return;
+                }
+                Err(why) => error = why,
+            }
         }
         let random = js_sys::Math::random();
         let ended = self.change(|queue| queue.failed(key, part, error, js_sys::Date::now(), random)).flatten();

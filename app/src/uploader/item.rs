@@ -245,7 +245,11 @@ impl Item {
                 self.stale = self.upload_id.is_some();
                 self.wait(Trouble::Network, None, now_ms, random);
             }
-            SendError::OtherAccount(owner) => self.wait(Trouble::OtherAccount(owner), None, now_ms, random),
+            SendError::OtherAccount(owner) => {
+                // Asked with a question, not with a part that would be sent for nothing.
+                self.stale = self.upload_id.is_some();
+                self.wait(Trouble::OtherAccount(owner), None, now_ms, random);
+            }
             SendError::Store(detail) => self.wait(Trouble::Refused(detail), None, now_ms, random),
             SendError::Unreadable => self.phase = Phase::Failed(unreadable()),
             SendError::Refused(refusal) if refusal.passes() => {

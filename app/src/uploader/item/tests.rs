@@ -194,6 +194,7 @@ fn an_upload_that_was_discarded_elsewhere_ends_and_one_of_another_account_waits(
     let mut item = sending(1);
     item.fail(None, SendError::OtherAccount("ada@example.org".into()), 0.0, 0.0);
     assert_eq!((item.running(), item.trouble.clone()), (true, Some(Trouble::OtherAccount("ada@example.org".into()))));
+    assert!(item.to_look(), "no part is sent to find out who is signed in");
     item.fail(None, refused(404, Code::NotFound), 60_000.0, 0.0);
     assert_eq!(item.phase, Phase::Failed(Problem::new(Code::NotFound, words::GONE)));
 }
