@@ -20,6 +20,7 @@ use utoipa::{
 };
 
 use super::{api, grants, headers::Page, oembed, problem};
+use crate::services::readiness;
 
 mod operations;
 mod page;
@@ -53,6 +54,7 @@ const ABOUT: &str = "Upload videos, follow their processing, and play them.\n\nS
         grants::GrantList,
         domain::grant::NamedGrant,
         oembed::Answer,
+        readiness::Report,
         problem::Body,
     ))
 )]

@@ -25,7 +25,8 @@ const STANDS: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// One thing that is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ReadinessCheck)]
 pub struct Check {
     /// What it is: `database`, `schema`, `store`, `engine`, `running`.
     pub name: &'static str,
@@ -34,7 +35,8 @@ pub struct Check {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = Readiness)]
 pub struct Report {
     /// Whether all of it is there.
     pub ready: bool,

@@ -307,8 +307,8 @@ static ROUTES: &[Route] = &[
         takes: &[],
         body: Carries::Nothing,
         answers: &[
-            (200, "It can. Each thing that it needs, by name.", Carries::Plain("application/json")),
-            (503, "Something is missing, or it is about to end. The same.", Carries::Plain("application/json")),
+            (200, "It can. Each thing that it needs, by name.", Carries::Json("Readiness")),
+            (503, "Something is missing, or it is about to end. The same.", Carries::Json("Readiness")),
         ],
         refuses: &[],
     },
