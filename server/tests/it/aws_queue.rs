@@ -2,7 +2,6 @@
 //! thousand jobs of which every message is doubled, late or out of order. Each test has a queue of its own.
 
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,8 +13,6 @@ use aws_sdk_sqs::{
     types::QueueAttributeName,
 };
 use domain::job::JobState;
-use futures::StreamExt;
-use rand::seq::SliceRandom;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 use server::{
@@ -32,7 +29,13 @@ use server::{
 
 use crate::{
     queue_contract::{self, Nature, is_quiet, wake_up},
-    workshop::{ELSEWHERE, Workshop, engine::Manners, eventually, report},
+    workshop::{
+        ELSEWHERE, Workshop,
+        engine::Manners,
+        eventually,
+        flood::{self, Flood},
+        report,
+    },
 };
 
 const OURS: &str = "a-test";
@@ -281,24 +284,8 @@ async fn a_thousand_jobs_with_doubled_and_late_messages_are_done_once_each() {
     let queue = post.queue(10);
     let began = Instant::now();
     let workers: Vec<_> = (0..WORKERS).map(|_| shop.hire(post.queue(10), 16)).collect();
-    // In handfuls, so that workers run out of rows and listen: each handful's messages are doubled, shuffled with those of the one before, and
-    // partly late.
-    let (mut messages, mut late) = (0, Vec::new());
-    for _ in 0..JOBS / 50 {
-        let fresh: Vec<WakeUp> = futures::stream::iter(0..50).map(|_| shop.video()).buffer_unordered(4).collect().await;
-        let mut due: Vec<WakeUp> = std::mem::take(&mut late);
-        for job in fresh {
-            due.push(job);
-            let copies = rand::random_range(0..=2);
-            (0..copies).for_each(|_| if rand::random() { due.push(job) } else { late.push(job) });
-        }
-        due.shuffle(&mut rand::rng());
-        messages += due.len();
-        futures::stream::iter(&due).for_each_concurrent(8, async |job| queue.send(*job).await.expect("sent")).await;
-    }
-    messages += late.len();
-    futures::stream::iter(&late).for_each_concurrent(8, async |job| queue.send(*job).await.expect("sent")).await;
-
+    let plan = Flood { jobs: JOBS, copies: 2, stale: &[] };
+    let (jobs, messages) = plan.send(&shop, async |job| queue.send(job).await.expect("sent")).await;
     let done = jobs::Entity::find().filter(jobs::Column::State.eq(JobState::Done.as_str()));
     eventually("all are done", async || done.clone().count(&shop.app.db).await.expect("counted") == JOBS as u64).await;
     let took = began.elapsed();
@@ -306,9 +293,7 @@ async fn a_thousand_jobs_with_doubled_and_late_messages_are_done_once_each() {
     for worker in workers {
         worker.shut_down().await;
     }
-    let started = shop.engine.seen().started.clone();
-    let different: HashSet<_> = started.iter().map(|(_, job, _)| *job).collect();
-    assert_eq!((started.len(), different.len()), (JOBS, JOBS), "each once");
+    flood::assert_done_once_each(&shop, &jobs).await;
     assert_eq!(jobs::Entity::find().count(&shop.app.db).await.expect("counted"), JOBS as u64);
     let rate = JOBS as f64 / took.as_secs_f64();
     eprintln!("{JOBS} jobs, {messages} messages, {WORKERS} workers: {JOBS} done, each once, in {took:.1?} ({rate:.0} jobs/s)");

@@ -31,6 +31,7 @@ mod playlists_origin;
 mod processing;
 mod queue;
 mod queue_contract;
+mod queue_messages;
 mod ranges;
 mod sources;
 mod storage;

@@ -15,7 +15,10 @@ use server::{
     },
 };
 
-use crate::app::{App, noise};
+use crate::{
+    app::{App, noise},
+    workshop::{ELSEWHERE, Workshop},
+};
 
 /// Number of jobs there are.
 pub(crate) async fn jobs(app: &App) -> u64 {
@@ -134,6 +137,41 @@ async fn accounts_take_turns() {
         rest.push(video);
     }
     assert_eq!(rest, [&hers[7..], &[late]].concat());
+}
+
+#[tokio::test]
+async fn five_hundred_files_of_one_keep_nobody_elses_one_waiting() {
+    let shop = Workshop::open(ELSEWHERE).await;
+    let (bob, carol) = (shop.app.somebody("bob@example.com").await, shop.app.somebody("carol@example.com").await);
+    let jobs = Jobs::new(shop.app.db.clone(), "worker".into());
+    // Each is over at once: a machine that is busy with other things must not take its worker for a silent one.
+    let claim = async || {
+        let lease = jobs.claim().await.expect("asked").expect("there are hundreds");
+        assert_eq!(hold(&shop.app.db, &lease, &over(JobState::Done, None)).await.expect("noted"), Held::Yes);
+        lease.job
+    };
+    let mut hers = Vec::new();
+    for _ in 0..500 {
+        hers.push(shop.video().await.job);
+    }
+    let mut hers = hers.into_iter();
+    for expected in hers.by_ref().take(40) {
+        assert_eq!(claim().await, expected, "nobody else is there");
+    }
+    let ones = [shop.video_of(&bob).await.job, shop.video_of(&carol).await.job];
+    let next = [claim().await, claim().await, claim().await];
+    assert_eq!(next, [hers.next().expect("many"), ones[0], ones[1]], "one of hers, and everybody else's");
+    // However often, and though she goes on adding.
+    let mut late = Vec::new();
+    for _ in 0..10 {
+        late.push(shop.video().await.job);
+        let one = shop.video_of(&bob).await.job;
+        assert_eq!([claim().await, claim().await], [hers.next().expect("many"), one]);
+    }
+    for expected in hers.chain(late) {
+        assert_eq!(claim().await, expected, "hers go on in their order");
+    }
+    assert_eq!(jobs.claim().await.expect("asked"), None);
 }
 
 #[tokio::test]

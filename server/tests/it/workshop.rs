@@ -27,6 +27,7 @@ use self::{
 use crate::app::{App, Somebody};
 
 pub(crate) mod engine;
+pub(crate) mod flood;
 pub(crate) mod queue;
 pub(crate) mod store;
 
@@ -77,9 +78,14 @@ impl Workshop {
 
     /// A video that waits for a worker, and the message that should wake one.
     pub(crate) async fn video(&self) -> WakeUp {
+        self.video_of(&self.ada).await
+    }
+
+    /// The same of somebody else.
+    pub(crate) async fn video_of(&self, who: &Somebody) -> WakeUp {
         let body = futures::stream::iter([Ok(Bytes::from_static(b"a source"))]).boxed();
-        let received = self.front.uploads.receive(self.ada.user, body).await.expect("received");
-        let video = self.front.uploads.adopt(self.ada.user, &received, "clip.mp4", None).await.expect("a video");
+        let received = self.front.uploads.receive(who.user, body).await.expect("received");
+        let video = self.front.uploads.adopt(who.user, &received, "clip.mp4", None).await.expect("a video");
         let job = jobs::Entity::find().filter(jobs::Column::VideoId.eq(video.0)).one(&self.app.db).await.expect("asked").expect("its job");
         WakeUp { job: job.id.into(), video }
     }

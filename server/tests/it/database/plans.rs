@@ -7,7 +7,7 @@ use domain::{
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    QueryTrait, Statement,
+    QueryTrait, Statement, sea_query::Expr,
 };
 use server::{
     clock::now_ms,
@@ -289,6 +289,7 @@ async fn fill_alerts(db: &DatabaseConnection, now: i64) {
         detail: String::new(),
         opened_at_ms: now - number as i64,
         told_at_ms: now,
+        told_size: 0,
         seen_at_ms: now,
         resolved_at_ms: None,
     };
@@ -335,6 +336,40 @@ async fn every_list_and_queue_query_uses_an_index() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// However many one account has in line, nobody reads them all to find the next one, or the last.
+#[tokio::test]
+async fn a_long_queue_is_not_read_to_its_end() {
+    let (own, folder) = (OwnDatabase::create().await, tempfile::tempdir().expect("a folder"));
+    let db = own.open(folder.path()).await;
+    let (user, _) = in_use(&db).await;
+    let many = jobs::Entity::update_many()
+        .col_expr(jobs::Column::State, Expr::value(JobState::Queued.as_str()))
+        .col_expr(jobs::Column::UserId, Expr::value(user))
+        .filter(jobs::Column::Turn.lt(500));
+    assert_eq!(many.exec(&db).await.expect("put in line").rows_affected, 500);
+    let backend = db.get_database_backend();
+    let explain = match backend {
+        DbBackend::Sqlite => "EXPLAIN QUERY PLAN",
+        _ => {
+            db.execute_unprepared("VACUUM (ANALYZE)").await.expect("looked at");
+            "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF)"
+        }
+    };
+    for (mut question, index) in
+        [(leases::due_query(now_ms()).build(backend), "jobs_by_turn"), (leases::last_of_query(UserId(user)).build(backend), "jobs_by_user")]
+    {
+        question.sql = format!("{explain} {}", question.sql);
+        let rows = db.query_all_raw(question).await.expect("a plan");
+        let column = if backend == DbBackend::Sqlite { "detail" } else { "QUERY PLAN" };
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("", column).expect("a line")).collect();
+        assert!(plan.iter().any(|line| line.contains(index)), "{plan:#?}");
+        // In the order of the index, so that the first row is the answer.
+        assert!(plan.iter().all(|line| !line.contains("TEMP B-TREE") && !line.contains("Sort") && !line.contains("Removed")), "{plan:#?}");
+        let read = plan.iter().filter_map(|line| line.split_once("actual rows=")?.1.split([' ', '.']).next()?.parse::<u64>().ok());
+        assert!(read.clone().all(|rows| rows == 1) && (backend == DbBackend::Sqlite || read.count() > 1), "{plan:#?}");
+    }
 }
 
 /// An offset reads and throws away all that it skips.

@@ -25,6 +25,8 @@ pub(crate) struct FakeStore {
     engine: Arc<Engine>,
     /// So many looks at a generation fail first.
     pub(crate) failures: AtomicUsize,
+    /// Whether looks at a generation last for ever.
+    pub(crate) hangs: AtomicBool,
     /// Whether it refuses to delete.
     pub(crate) deaf: AtomicBool,
     room: Mutex<Option<Room>>,
@@ -32,7 +34,8 @@ pub(crate) struct FakeStore {
 
 impl FakeStore {
     pub(crate) fn of(engine: &Arc<Engine>) -> Self {
-        Self { engine: Arc::clone(engine), failures: AtomicUsize::new(0), deaf: AtomicBool::new(false), room: Mutex::new(None) }
+        let (failures, hangs, deaf) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicBool::new(false));
+        Self { engine: Arc::clone(engine), failures, hangs, deaf, room: Mutex::new(None) }
     }
 
     /// From now on it is so full.
@@ -100,6 +103,9 @@ impl BlobStore for FakeStore {
     }
 
     async fn list_generation(&self, generation: GenerationId) -> Result<HashMap<String, u64>, BlobError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
         let left = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         match left {
             Ok(_) => Err(BlobError::Unavailable("down for a moment".into())),
