@@ -25,6 +25,7 @@ mod progress;
 mod sandbox;
 mod scratch;
 mod settings;
+mod stragglers;
 mod structure;
 
 use std::{

@@ -5,6 +5,7 @@ mod bench;
 mod damage;
 mod elsewhere;
 mod forms;
+mod leftovers;
 mod outcome;
 mod passthrough;
 mod running;

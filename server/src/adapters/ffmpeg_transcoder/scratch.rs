@@ -1,5 +1,5 @@
 //! A folder for one piece of unfinished work. It goes when the work is over, however that ends; what a killed process left is
-//! found by its lock, which the kernel let go.
+//! found by its lock, which the kernel let go, and goes with the programs that still work in it.
 
 use std::{
     fs::File,
@@ -8,6 +8,8 @@ use std::{
 };
 
 use uuid::Uuid;
+
+use super::stragglers;
 
 const LOCK_FILE: &str = "lock";
 
@@ -68,7 +70,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes folders whose owner is gone. Other processes may be working in the same scratch folder: theirs are locked.
+/// Removes folders whose owner is gone, and ends what still works in them. Other processes may be working in the same scratch folder: theirs are locked.
 pub(super) async fn sweep(root: &Path) -> io::Result<()> {
     abandoned(root, true).await.map(drop)
 }
@@ -92,6 +94,9 @@ pub(super) async fn abandoned(root: &Path, remove: bool) -> io::Result<Vec<PathB
             if ours && abandoned {
                 if remove {
                     tracing::info!(path = %path.display(), "removing what an interrupted encode left behind");
+                    if let Err(error) = stragglers::end_those_in(&path) {
+                        tracing::warn!(path = %path.display(), %error, "something may still work there");
+                    }
                     match std::fs::remove_dir_all(&path) {
                         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                         _ => {}

@@ -4,7 +4,10 @@
 use std::{
     ffi::{OsStr, OsString},
     io::{self, Write},
-    os::unix::{ffi::OsStrExt, process::CommandExt},
+    os::{
+        fd::AsFd,
+        unix::{ffi::OsStrExt, process::CommandExt},
+    },
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -12,6 +15,7 @@ use std::{
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope, path_beneath_rules,
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::{LIBRARIES, LIBRARY_CACHE, escapes, syscalls};
@@ -127,6 +131,9 @@ fn build(orders: &Orders) -> Result<(), String> {
         other => return Err(format!("there are no walls called {other}")),
     };
     limit(orders).map_err(|error| format!("a limit cannot be set: {error}"))?;
+    if is_unheard() {
+        return Err("whoever started it is gone".to_owned());
+    }
     match filter {
         Some(filter) => seccompiler::apply_filter(&filter).map_err(|error| format!("seccomp: {error}")),
         None => Ok(()),
@@ -145,6 +152,14 @@ fn close_inherited() {
         // The list's own file is closed by now.
         let _ = nix::unistd::close(number);
     }
+}
+
+/// Whether nobody is there any more to hear what the program says. Bubblewrap dies with its parent, but asks for that only once it has begun, and
+/// notices no death that came before. By now it has asked; so whoever still listens will take the program with them when they go.
+fn is_unheard() -> bool {
+    let output = io::stdout();
+    let mut ends = [PollFd::new(output.as_fd(), PollFlags::empty())];
+    poll(&mut ends, PollTimeout::ZERO).is_ok() && ends[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR))
 }
 
 /// In a session of its own, and gone when the thread that started it is gone.
