@@ -113,6 +113,7 @@ pub fn assemble(
         invites: invites.clone(),
         audit_log: audit_log.clone(),
         store_audit,
+        transcoder: Arc::clone(&transcoder),
     };
     let here = settings.transcode.in_serve.then(|| Arc::clone(&transcoder));
     let readiness = Readiness::new(db(), Arc::clone(&store), here, shutdown.clone());

@@ -79,6 +79,8 @@ pub struct Tidying {
     pub audit_log: AuditLog,
     /// What nobody names.
     pub store_audit: StoreAudit,
+    /// What encodes leave outside the store when their process dies.
+    pub transcoder: Arc<dyn Transcoder>,
 }
 
 /// The newest receipt of the message about each job that runs here: a message that comes again has a new one, and only that counts.
@@ -279,6 +281,9 @@ impl Tidying {
 
     async fn run(self) {
         loop {
+            if let Err(error) = self.transcoder.leftovers(true).await {
+                tracing::warn!(%error, "cannot clear away what interrupted encodes left; trying again later");
+            }
             if let Err(error) = self.sources.let_go_of_old().await {
                 tracing::warn!(%error, "cannot let go of old sources; trying again later");
             }

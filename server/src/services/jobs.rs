@@ -55,6 +55,8 @@ pub struct Lease {
     pub leftover: Option<GenerationId>,
     /// The encode that it waited for, where that outlives a process.
     pub encode: Option<TranscodeId>,
+    /// Whether the try before this one ended without a word: its worker died, or went silent.
+    pub deserted: bool,
 }
 
 /// Whether a write under a lease counted.
@@ -177,6 +179,7 @@ impl Jobs {
     /// Whoever raises the fence first has the job; `None` is the answer to everybody else, and where the row has changed since it was read: a
     /// silent worker may have come back, and even have ended the job.
     async fn take(&self, row: jobs::Model) -> Result<Option<Lease>> {
+        let deserted = row.state == JobState::Running.as_str();
         let taken = jobs::Entity::update_many()
             .col_expr(jobs::Column::State, Expr::value(JobState::Running.as_str()))
             .col_expr(jobs::Column::LeaseOwner, Expr::value(self.owner.to_string()))
@@ -198,6 +201,7 @@ impl Jobs {
             created_at_ms: row.created_at_ms,
             leftover: row.generation_id.map(GenerationId),
             encode: row.encode_id.map(TranscodeId),
+            deserted,
         }))
     }
 

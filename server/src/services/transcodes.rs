@@ -111,6 +111,10 @@ struct Attempt<'a> {
     started: AtomicBool,
     /// The encode's name, once it is known.
     encode: OnceLock<TranscodeId>,
+    /// Set once the encode is known to be one that an earlier try started.
+    resumed: AtomicBool,
+    /// Set once this try counts no more, as the one before it lost nothing.
+    given_back: AtomicBool,
     /// The trace that it is part of.
     trace: Option<String>,
 }
@@ -150,7 +154,8 @@ impl Transcodes {
         let encode = lease.encode.clone().filter(|_| adopted).map_or_else(OnceLock::new, OnceLock::from);
         let source = StorageKey::Source { upload };
         let trace = span.traceparent();
-        let attempt = Attempt { lease, user, source, generation, adopted, started: AtomicBool::new(adopted), encode, trace };
+        let (started, resumed, given_back) = (AtomicBool::new(adopted), AtomicBool::new(false), AtomicBool::new(false));
+        let attempt = Attempt { lease, user, source, generation, adopted, started, encode, resumed, given_back, trace };
         let outcome = self.attempt(&attempt, &mut shutdown).await;
         let outcome = match outcome {
             Ok(()) => {
@@ -182,7 +187,8 @@ impl Transcodes {
     }
 
     async fn attempt(&self, attempt: &Attempt<'_>, shutdown: &mut watch::Receiver<bool>) -> std::result::Result<(), Stop> {
-        if attempt.lease.attempt > MAX_ATTEMPTS {
+        // An encode that the last try started and that goes on elsewhere may be waited for once more.
+        if attempt.lease.attempt > MAX_ATTEMPTS + i32::from(attempt.adopted) {
             // Tries that end with their worker's death note nothing; here they are counted, and what the last one left goes.
             if let Some(leftover) = attempt.lease.leftover.filter(|_| !attempt.adopted) {
                 Removal::Generation(leftover).note(&self.db).await?;
@@ -255,6 +261,7 @@ impl Transcodes {
                 if attempt.adopted
                     && let Some(encode) = self.transcoder.resume(&request, attempt.lease.encode.as_ref()).await?
                 {
+                    attempt.resumed.store(true, Ordering::Relaxed);
                     return Ok(encode);
                 }
                 attempt.started.store(true, Ordering::Relaxed);

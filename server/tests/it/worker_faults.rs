@@ -3,7 +3,11 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use domain::{failure::FailureCode, job::JobState, video::Stage};
+use domain::{
+    failure::FailureCode,
+    job::{JobState, MAX_ATTEMPTS},
+    video::Stage,
+};
 use futures::StreamExt;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use server::{
@@ -94,6 +98,60 @@ async fn an_engine_that_does_not_answer_costs_neither_a_try_nor_an_encode() {
     let worker = shop.hire(queue(), 2);
     shop.until(job, JobState::Done).await;
     assert_eq!((shop.engine.starts(job.job), shop.engine.seen().canceled.len()), (1, 0));
+    worker.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_death_that_costs_no_encode_costs_no_try() {
+    let shop = Workshop::open(ELSEWHERE).await;
+    let job = shop.video().await;
+    let mut worker = shop.hire(queue(), 1);
+    let encode = shop.until_encoding(job).await;
+    // Four tries have failed before, and this one is the last.
+    let last = jobs::Entity::update_many().col_expr(jobs::Column::Attempt, Expr::value(MAX_ATTEMPTS));
+    last.exec(&shop.app.db).await.expect("noted");
+    for _ in 0..2 {
+        worker.kill().await;
+        let before = shop.row(job).await;
+        assert_eq!(before.attempt, MAX_ATTEMPTS);
+        shop.let_lease_run_out(job).await;
+        worker = shop.hire(queue(), 1);
+        eventually("the next one goes on, and is not counted", async || {
+            let row = shop.row(job).await;
+            row.fence > before.fence && row.attempt == MAX_ATTEMPTS
+        })
+        .await;
+    }
+    worker.shut_down().await;
+    assert_eq!(shop.row(job).await.attempt, MAX_ATTEMPTS - 1, "whoever is told to stop gives its try back");
+    shop.engine.set(&encode, EncodeNews::Done);
+    let worker = shop.hire(queue(), 1);
+    shop.until(job, JobState::Done).await;
+    assert_eq!(shop.row(job).await.attempt, MAX_ATTEMPTS);
+    assert_eq!((shop.engine.starts(job.job), shop.engine.seen().canceled.len()), (1, 0));
+    worker.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_workers_die_each_time_they_publish_comes_to_its_end() {
+    let shop = Workshop::open(Manners { at_once: true, ..ELSEWHERE }).await;
+    shop.store.hangs.store(true, Ordering::SeqCst);
+    let job = shop.video().await;
+    for tries in 1..=MAX_ATTEMPTS + 1 {
+        let worker = shop.hire(queue(), 1);
+        eventually("it publishes", async || {
+            let stage = shop.front.videos.get(shop.ada.user, job.video).await.expect("a video").stage;
+            shop.row(job).await.fence == i64::from(tries) && stage == Stage::Publishing
+        })
+        .await;
+        worker.kill().await;
+        assert_eq!(shop.row(job).await.attempt, tries, "each counts");
+        shop.let_lease_run_out(job).await;
+    }
+    let worker = shop.hire(queue(), 1);
+    shop.until(job, JobState::Failed).await;
+    assert_eq!(shop.row(job).await.failure_code.as_deref(), Some(FailureCode::ProcessingFailed.as_str()));
+    assert_eq!(shop.engine.starts(job.job), 1, "nothing was paid for twice");
     worker.shut_down().await;
 }
 

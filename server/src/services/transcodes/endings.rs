@@ -24,7 +24,7 @@ use crate::{
     failpoints,
     ports::transcoder::TranscodeError,
     services::{
-        jobs::{Held, given_up, hold, nothing_left, retry_later, wait},
+        jobs::{Held, Lease, given_up, hold, nothing_left, retry_later, wait},
         removals::Removal,
         videos::advance,
     },
@@ -35,10 +35,11 @@ impl Transcodes {
     /// Gives the job back as it was, for another process. An encode that goes on elsewhere is kept with it.
     pub(super) async fn give_back(&self, attempt: &Attempt<'_>) -> Result<()> {
         metrics::ended("given_back");
+        let lease = &attempt.counted();
         let transaction = begin_write(&self.db).await?;
         let mut changes = vec![
             (job_rows::Column::State, Expr::value(JobState::Queued.as_str())),
-            (job_rows::Column::Attempt, Expr::value(attempt.lease.attempt - 1)),
+            (job_rows::Column::Attempt, Expr::value(lease.attempt - 1)),
             (job_rows::Column::RunAfterMs, Expr::value(now_ms())),
         ];
         if self.transcoder.outlives_process() {
@@ -60,7 +61,7 @@ impl Transcodes {
 
     /// Notes a failure: a new try later where that may help, else the end with a reason.
     pub(super) async fn failed(&self, attempt: &Attempt<'_>, error: &Error) -> Result<()> {
-        let lease = attempt.lease;
+        let lease = &attempt.counted();
         let patient = now_ms() - lease.created_at_ms < PATIENCE_MS;
         // A disk that is full is nobody's failure for as long as it is.
         let full = error.waiting_code() == Some(FailureCode::WaitingForSpace);
@@ -127,6 +128,14 @@ impl Transcodes {
             return Removal::Encode(attempt.generation, attempt.encode.get().cloned()).note(db).await;
         }
         Removal::Generation(attempt.generation).note(db).await
+    }
+}
+
+impl Attempt<'_> {
+    /// The lease with the tries that count by now.
+    fn counted(&self) -> Lease {
+        let attempt = self.lease.attempt - i32::from(self.given_back.load(Ordering::Relaxed));
+        Lease { attempt, ..self.lease.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Work that takes long, under a lease that is renewed meanwhile. A database that does not answer ends no work: an encode goes on, and what is to be
 //! written down waits until it can be. Should another worker have taken the job in the meantime, the fence says so then.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::atomic::Ordering, time::Duration};
 
 use domain::job::HEARTBEAT_MS;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
@@ -13,7 +13,10 @@ use tokio::{
 use super::{Attempt, Made, Stop, Transcodes};
 use crate::{
     clock::now_ms,
-    db::{begin_write, entity::videos},
+    db::{
+        begin_write,
+        entity::{jobs, videos},
+    },
     error::{Error, Result},
     ports::transcoder::{TranscodeId, TranscodeState},
     services::jobs::{Held, hold},
@@ -94,14 +97,18 @@ impl Transcodes {
 
     async fn follow(&self, attempt: &Attempt<'_>, encode: &TranscodeId) -> std::result::Result<Made, Stop> {
         let mut shown = (0, false);
-        let mut looked = None::<Instant>;
+        let (began, mut looked) = (Instant::now(), None::<Instant>);
         loop {
             sleep(POLL_EVERY).await;
             if self.transcoder.outlives_process() && looked.is_none_or(|looked| looked.elapsed() >= READ_REPORTS_EVERY) {
                 looked = Some(Instant::now());
                 self.read_report(attempt).await?;
             }
-            match self.transcoder.poll(encode).await.map_err(Error::from)? {
+            let state = self.transcoder.poll(encode).await.map_err(Error::from)?;
+            if matches!(state, TranscodeState::Running { .. }) && began.elapsed() >= HEARTBEAT {
+                self.count_no_death(attempt).await?;
+            }
+            match state {
                 TranscodeState::Done { renditions, poster } => return Ok(Made { renditions, poster }),
                 TranscodeState::Running { percent, poster } if (percent, poster) != shown => {
                     // Where it cannot be shown now, it is tried again with the next look.
@@ -111,6 +118,26 @@ impl Transcodes {
                 }
                 TranscodeState::Running { .. } => {}
             }
+        }
+    }
+
+    /// Takes back that this try was counted, where the one before it ended with its worker's death and its encode goes on elsewhere all the same.
+    /// Not before it has been waited for a while: a job whose workers die as soon as they have it, or when they publish, comes to its end.
+    async fn count_no_death(&self, attempt: &Attempt<'_>) -> std::result::Result<(), Stop> {
+        let lost_nothing = attempt.lease.deserted && attempt.resumed.load(Ordering::Relaxed);
+        if !lost_nothing || attempt.given_back.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let tries = [(jobs::Column::Attempt, Expr::value(attempt.lease.attempt - 1))];
+        match in_time(HEARTBEAT, hold(&self.db, attempt.lease, &tries)).await {
+            Some(Ok(Held::Yes)) => {
+                attempt.given_back.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Some(Ok(Held::Lost)) => Err(Stop::Lost),
+            Some(Err(error)) if !error.is_outage() => Err(error.into()),
+            // With the next look. What was written though no answer came is written once more, and says the same.
+            _ => Ok(()),
         }
     }
 
