@@ -48,6 +48,7 @@ impl MailChannel {
         let matter = &notice.data;
         let lead = match notice.event {
             Event::Opened | Event::Test => "",
+            Event::Worse => "Worse: ",
             Event::Reminder => "Still: ",
             Event::Resolved => "Over: ",
         };

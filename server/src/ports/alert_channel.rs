@@ -12,6 +12,9 @@ pub enum Event {
     /// It began.
     #[serde(rename = "alert.opened")]
     Opened,
+    /// It goes on, and is twice as bad as when it was last told.
+    #[serde(rename = "alert.worse")]
+    Worse,
     /// It goes on.
     #[serde(rename = "alert.reminder")]
     Reminder,
@@ -28,6 +31,7 @@ impl Event {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "alert.opened",
+            Self::Worse => "alert.worse",
             Self::Reminder => "alert.reminder",
             Self::Resolved => "alert.resolved",
             Self::Test => "alert.test",

@@ -121,48 +121,57 @@ impl Alerts {
         Ok(())
     }
 
-    /// Opens an alert, or tells of it again where that is due. Of several that see the same, one changes the row.
+    /// Opens an alert, or tells of it again where that is due or where it has become twice as bad. Of several that see the same, one changes the
+    /// row.
     async fn goes_on(&self, finding: &Finding, detail: &str) -> Result<()> {
-        let now = now_ms();
         let known = alerts::Entity::of(finding.kind.as_str(), &finding.subject).one(&self.db).await?;
         let transaction = begin_write(&self.db).await?;
-        let event = match &known {
-            None => {
-                match alerts::Entity::insert(opened(finding, detail, now)).exec_without_returning(&transaction).await {
-                    // Somebody else saw it first.
-                    Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => return Ok(()),
-                    done => done?,
-                };
-                Event::Opened
-            }
-            Some(row) => {
-                let due = !row.is_open || now - row.told_at_ms >= self.limits.remind_ms;
-                let mut update = alerts::Entity::update_many()
-                    .col_expr(alerts::Column::Detail, Expr::value(detail))
-                    .col_expr(alerts::Column::SeenAtMs, Expr::value(now))
-                    .filter(alerts::Column::Id.eq(row.id))
-                    .filter(alerts::Column::IsOpen.eq(row.is_open))
-                    .filter(alerts::Column::ToldAtMs.eq(row.told_at_ms));
-                if due {
-                    update = update.col_expr(alerts::Column::ToldAtMs, Expr::value(now));
-                }
-                if !row.is_open {
-                    update = update
-                        .col_expr(alerts::Column::IsOpen, Expr::value(true))
-                        .col_expr(alerts::Column::OpenedAtMs, Expr::value(now))
-                        .col_expr(alerts::Column::ResolvedAtMs, Expr::value(None::<i64>));
-                }
-                if update.exec(&transaction).await?.rows_affected == 0 || !due {
-                    transaction.commit().await?;
-                    return Ok(());
-                }
-                if row.is_open { Event::Reminder } else { Event::Opened }
-            }
+        let event = match known {
+            None => match alerts::Entity::insert(opened(finding, detail, now_ms())).exec_without_returning(&transaction).await {
+                // Somebody else saw it first.
+                Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => return Ok(()),
+                done => done.map(|_| Some(Event::Opened))?,
+            },
+            Some(row) => self.seen_again(&transaction, &row, finding, detail).await?,
         };
-        tracing::warn!(kind = finding.kind.as_str(), subject = finding.subject, event = event.as_str(), "{detail}");
-        self.note(&transaction, event, finding, detail).await?;
+        if let Some(event) = event {
+            tracing::warn!(kind = finding.kind.as_str(), subject = finding.subject, event = event.as_str(), "{detail}");
+            self.note(&transaction, event, finding, detail).await?;
+        }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Writes down that something is still wrong, or again; says what is to be told of it.
+    async fn seen_again(&self, db: &impl ConnectionTrait, row: &alerts::Model, finding: &Finding, detail: &str) -> Result<Option<Event>> {
+        let now = now_ms();
+        let event = match row.is_open {
+            false => Some(Event::Opened),
+            true if finding.has_grown_since(row.told_size) => Some(Event::Worse),
+            true if now - row.told_at_ms >= self.limits.remind_ms => Some(Event::Reminder),
+            true => None,
+        };
+        // What has become better and then worse again is worse than it was.
+        let told_size = if event.is_some() { finding.size } else { finding.size.min(row.told_size) };
+        let mut update = alerts::Entity::update_many()
+            .col_expr(alerts::Column::Detail, Expr::value(detail))
+            .col_expr(alerts::Column::SeenAtMs, Expr::value(now))
+            .col_expr(alerts::Column::ToldSize, Expr::value(told_size))
+            .filter(alerts::Column::Id.eq(row.id))
+            .filter(alerts::Column::IsOpen.eq(row.is_open))
+            .filter(alerts::Column::ToldAtMs.eq(row.told_at_ms))
+            .filter(alerts::Column::ToldSize.eq(row.told_size));
+        if event.is_some() {
+            update = update.col_expr(alerts::Column::ToldAtMs, Expr::value(now));
+        }
+        if !row.is_open {
+            update = update
+                .col_expr(alerts::Column::IsOpen, Expr::value(true))
+                .col_expr(alerts::Column::OpenedAtMs, Expr::value(now))
+                .col_expr(alerts::Column::ResolvedAtMs, Expr::value(None::<i64>));
+        }
+        let changed = update.exec(db).await?.rows_affected > 0;
+        Ok(event.filter(|_| changed))
     }
 
     /// Closes an alert, where it is open.
@@ -234,7 +243,7 @@ impl Alerts {
 
 /// Sends a message that nothing is wrong by every channel, at once, and says how that went.
 pub async fn try_out(channels: &[Arc<dyn AlertChannel>], server: &str) -> Vec<(&'static str, std::result::Result<(), ChannelError>)> {
-    let finding = Finding { kind: AlertKind::Test, subject: String::new(), wrong: None };
+    let finding = Finding { kind: AlertKind::Test, subject: String::new(), size: 0, wrong: None };
     let detail = "Somebody tries out the alerts of this server. Nothing is wrong, and nothing is to be done.";
     let notice = notices::notice(Event::Test, &finding, detail, server);
     let mut went = Vec::with_capacity(channels.len());
@@ -253,6 +262,7 @@ fn opened(finding: &Finding, detail: &str, now: i64) -> alerts::ActiveModel {
         detail: Set(detail.to_owned()),
         opened_at_ms: Set(now),
         told_at_ms: Set(now),
+        told_size: Set(finding.size),
         seen_at_ms: Set(now),
         resolved_at_ms: Set(None),
     }

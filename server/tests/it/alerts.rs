@@ -7,7 +7,7 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use domain::{alert::AlertKind, error::Code};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use serde_json::Value;
 use server::{
     adapters::{alert_mail::MailChannel, alert_webhook::WebhookChannel},
@@ -21,6 +21,7 @@ use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc},
 };
+use uuid::Uuid;
 
 use crate::app::App;
 
@@ -248,6 +249,47 @@ async fn a_queue_that_nobody_works_on_and_videos_that_failed_are_told() {
     assert_eq!(kinds, ["no_worker", "no_worker", "failed_videos"]);
     let said = receiver.got().iter().map(|(_, message)| message.to_string()).collect::<String>();
     assert!(said.contains(&video) && !said.contains("Secret title") && !said.contains("ada@"), "{said}");
+}
+
+/// From now on so many of the videos have failed by a fault on our side; the others wait.
+async fn let_fail(app: &App, count: usize) {
+    let query = jobs::Entity::find().order_by_asc(jobs::Column::Id).select_only().column(jobs::Column::Id);
+    let ids: Vec<Uuid> = query.into_tuple().all(&app.db).await.expect("read");
+    let (failed, waiting) = ids.split_at(count);
+    for (ids, state, code) in [(failed, "failed", Some("processing_failed")), (waiting, "queued", None)] {
+        let update = jobs::Entity::update_many()
+            .col_expr(jobs::Column::State, Expr::value(state))
+            .col_expr(jobs::Column::FailureCode, Expr::value(code));
+        update.filter(jobs::Column::Id.is_in(ids.iter().copied())).exec(&app.db).await.expect("written");
+    }
+}
+
+#[tokio::test]
+async fn more_and_more_failures_are_told_at_each_doubling() {
+    let app = App::with(&[("MILLRACE_ALERTS_LOW_DISK_BYTES", "0")]).await;
+    let receiver = Receiver::answering(&[]).await;
+    let (here, there) = (telling(&app, receiver.channel()), telling(&app, receiver.channel()));
+    let ada = app.somebody("ada@example.com").await;
+    for _ in 0..13 {
+        app.upload(&ada, "clip.mp4", b"no video").await;
+    }
+    // What is told at each number of failures: from three on at the double, and again when it has become better and then worse.
+    let (opened, worse) = ("alert.opened", "alert.worse");
+    let told: [(usize, &[&str]); 9] =
+        [(1, &[opened]), (2, &[]), (5, &[]), (6, &[worse]), (11, &[]), (12, &[worse]), (4, &[]), (7, &[]), (8, &[worse])];
+    let mut expected = Vec::new();
+    for (count, news) in told {
+        let_fail(&app, count).await;
+        for _ in 0..2 {
+            let (one, two) = tokio::join!(here.look(), there.look());
+            one.and(two).expect("looked");
+        }
+        here.send_due().await.expect("sent");
+        expected.extend_from_slice(news);
+        assert_eq!(receiver.types(), expected, "{count} failures");
+    }
+    let (_, last) = receiver.got().pop().expect("a message");
+    assert!(last["data"]["detail"].as_str().is_some_and(|detail| detail.starts_with("8 videos")), "{last}");
 }
 
 /// A mail server that takes one message a connection; gives what it was told.

@@ -21,6 +21,8 @@ pub struct Model {
     pub opened_at_ms: i64,
     /// When the operator was last told of it, or was to be.
     pub told_at_ms: i64,
+    /// How bad it was then, or has been since, whichever is less; 0 where that cannot be said.
+    pub told_size: i64,
     /// When it was last seen to go on.
     pub seen_at_ms: i64,
     /// When it was over.

@@ -13,6 +13,7 @@ mod m20261122_000008_resumable;
 mod m20261122_000010_backlog;
 mod m20261122_000011_storage;
 mod m20261122_000012_operator;
+mod m20261122_000013_growing_alerts;
 
 /// Runs the migrations.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000010_backlog::Migration),
             Box::new(m20261122_000011_storage::Migration),
             Box::new(m20261122_000012_operator::Migration),
+            Box::new(m20261122_000013_growing_alerts::Migration),
         ]
     }
 }

@@ -9,6 +9,8 @@ use crate::{db::entity::jobs, error::Result};
 
 /// Videos that a message names.
 const NAMED: u64 = 5;
+/// Fewer failed videos count as so many: that there is a second one is no news.
+const FEW: u64 = 3;
 
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +18,17 @@ pub(super) struct Finding {
     pub(super) kind: AlertKind,
     /// What it is about; empty where there is one thing only.
     pub(super) subject: String,
+    /// How bad it is, where that can be said; else 0. Twice as much is told before the time of a reminder.
+    pub(super) size: i64,
     /// What is wrong and what to do; `None` where nothing is.
     pub(super) wrong: Option<String>,
+}
+
+impl Finding {
+    /// Whether it is at least twice as bad as when it was last told.
+    pub(super) fn has_grown_since(&self, told: i64) -> bool {
+        told > 0 && self.size / 2 >= told
+    }
 }
 
 /// Jobs that were given up by a fault on our side, and that nobody has tried again since.
@@ -46,11 +57,12 @@ impl Alerts {
             let (videos, more) = if count == 1 { ("1 video", "") } else { (&*format!("{count} videos"), "The last ones: ") };
             Some(format!(
                 "{videos} could not be processed because something on this server went wrong, not because of the file. {more}{}. The log says why \
-                 (look for the id). When that is mended, try again from the page of failed jobs.",
+                 (look for the id). When that is mended, try again from the page Jobs.",
                 named.join(", ")
             ))
         };
-        Ok(Finding { kind: AlertKind::FailedVideos, subject: String::new(), wrong })
+        let size = i64::try_from(count.max(FEW)).unwrap_or(i64::MAX);
+        Ok(Finding { kind: AlertKind::FailedVideos, subject: String::new(), size, wrong })
     }
 
     async fn queue(&self) -> Result<[Finding; 2]> {
@@ -59,7 +71,7 @@ impl Alerts {
         let old = waiting > 0 && queue.oldest_ms >= self.limits.queue_ms;
         let idle = queue.count(JobState::Running) == 0;
         let since = queue.oldest_ms / 60_000;
-        let finding = |kind, wrong: Option<String>| Finding { kind, subject: String::new(), wrong };
+        let finding = |kind, wrong: Option<String>| Finding { kind, subject: String::new(), size: 0, wrong };
         let no_worker = (old && idle).then(|| {
             format!(
                 "{waiting} in the queue, the oldest for {since} minutes, and nothing is being processed: no worker runs, or something that it needs \
@@ -93,7 +105,9 @@ impl Alerts {
                     if self.machine.is_empty() { "this server" } else { &self.machine },
                 )
             });
-            all.push(Finding { kind: AlertKind::LowDisk, subject, wrong });
+            // Half of the room is twice as bad.
+            let size = i64::try_from(self.limits.disk_bytes / disk.free.max(1)).unwrap_or(i64::MAX);
+            all.push(Finding { kind: AlertKind::LowDisk, subject, size, wrong });
         }
         all
     }
