@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { clip } from "../fixtures/clips";
 import { expectNoSidewaysScroll } from "../fixtures/dashboard";
-import { expect, test } from "../fixtures/test";
+import { Server } from "../fixtures/server";
+import { expect, owner, signIn, test } from "../fixtures/test";
 import { finished, upload } from "../fixtures/video";
 
 test.use({ room: "accessibility" });
@@ -48,6 +49,28 @@ test("the empty library", async ({ signedIn: page }) => inspect(page, "library-e
 
 test("the settings", async ({ signedIn: page }) => inspect(page, "settings", "/settings"));
 
+test("what needs somebody", async ({ browser }) => {
+  // A disk that is low, and a mail server that is not there.
+  const server = await Server.start("accessibility-alerts", {
+    MILLRACE_ALERTS_LOW_DISK_BYTES: String(2 ** 59),
+    MILLRACE_ALERTS_SMTP_URL: "smtp://127.0.0.1:1",
+    MILLRACE_ALERTS_FROM: "millrace@example.org",
+    MILLRACE_ALERTS_TO: owner.email,
+  });
+  server.command(["user", "add", owner.email], `${owner.password}\n`);
+  const context = await browser.newContext({ baseURL: server.origin });
+  const page = await context.newPage();
+  await signIn(page);
+  await page.goto("/activity");
+  await expect(async () => {
+    await page.reload();
+    await expect(page.locator("#alerts")).toContainText("A disk is filling up", { timeout: 1_000 });
+  }).toPass({ timeout: 60_000 });
+  await inspect(page, "activity", "/activity");
+  await context.close();
+  await server.stop();
+});
+
 test("everything with videos in it", async ({ signedIn: page, request, apiKey }) => {
   const { videoId, playbackId } = await finished(request, apiKey, clip("car-detection.mp4"), "Cars at a crossing");
   await finished(request, apiKey, clip("portrait.mp4"), "Tall");
@@ -57,6 +80,14 @@ test("everything with videos in it", async ({ signedIn: page, request, apiKey })
   await inspect(page, "video", `/videos/${videoId}`);
   await inspect(page, "video-failed", `/videos/${failed}`);
   await inspect(page, "jobs", "/jobs");
+  await inspect(page, "storage", "/storage");
+  await page.getByRole("button", { name: "Check now" }).click();
+  await expect(page.locator("#store-audit")).toContainText(/A check is running|Last check/);
+  await expect(async () => {
+    await page.reload();
+    await expect(page.locator("#store-audit .notice")).toContainText("Last check", { timeout: 1_000 });
+  }).toPass({ timeout: 60_000 });
+  await inspect(page, "storage-checked", "/storage");
   await inspect(page, "watch", `/watch/${playbackId}`);
   await inspect(page, "embed", `/embed/${playbackId}`);
 });

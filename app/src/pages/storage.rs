@@ -63,6 +63,11 @@ fn Used(used: StorageUse, check: ServerAction<CheckStorage>) -> impl IntoView {
     }
 }
 
+/// So many of something, in words.
+fn counted(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
 /// The three kinds of bytes, in words.
 #[component]
 fn Parts(of: AccountUse) -> impl IntoView {
@@ -87,14 +92,14 @@ fn Server(server: ServerUse, check: ServerAction<CheckStorage>) -> impl IntoView
             <h2>"This server"</h2>
             <p class="small muted">"Videos are in "{place}"."</p>
             {disk.map(|disk| view! { <Disk disk/> })}
-            <p>{format!("{} in {} videos.", bytes_in_words(all.total()), all.videos)}</p>
+            <p>{format!("{} in {}.", bytes_in_words(all.total()), counted(all.videos, "video"))}</p>
             <Parts of=all/>
             {waiting.map(|waiting| view! { <p class="small muted">{waiting}</p> })}
         </section>
         <section class="panel" id="accounts-storage">
             <h2>"Who stores what"</h2>
             <ul class="keys">{accounts.into_iter().map(|account| view! { <Account account/> }).collect_view()}</ul>
-            {(more_accounts > 0).then(|| view! { <p class="small muted">{format!("And {more_accounts} accounts with less.")}</p> })}
+            {(more_accounts > 0).then(|| view! { <p class="small muted">{format!("And {} with less.", counted(more_accounts, "account"))}</p> })}
         </section>
         <Audit last=last_audit checking check/>
     }
@@ -124,7 +129,7 @@ fn Disk(disk: DiskUse) -> impl IntoView {
 fn Account(account: AccountUse) -> impl IntoView {
     let total = bytes_in_words(account.total());
     let AccountUse { email, videos, sources, renditions, unfinished } = account;
-    let videos = if videos == 1 { "1 video".to_owned() } else { format!("{videos} videos") };
+    let videos = counted(videos, "video");
     let mut parts = vec![format!("{} as uploaded", bytes_in_words(sources)), format!("{} ready to play", bytes_in_words(renditions))];
     if unfinished > 0 {
         parts.push(format!("{} on their way", bytes_in_words(unfinished)));
@@ -178,10 +183,14 @@ fn Last(last: LastAudit) -> impl IntoView {
         1 => "1 thing is not as it should be".to_owned(),
         count => format!("{count} things are not as they should be"),
     };
-    let mended = (mended > 0).then(|| format!(" {mended} leftovers were removed."));
+    let mended = match mended {
+        0 => None,
+        1 => Some(" 1 leftover was removed.".to_owned()),
+        some => Some(format!(" {some} leftovers were removed.")),
+    };
     view! {
         <p class=if count == 0 { "notice ok" } else { "notice warn" }>
-            <span>"Last check "<Moment at_ms/>": "{report.checked.videos}" videos, "{outcome}"."{mended}</span>
+            <span>"Last check "<Moment at_ms/>": "{counted(report.checked.videos, "video")}", "{outcome}"."{mended}</span>
         </p>
         <ul class="keys">{left.into_iter().take(SHOWN).map(|finding| view! { <Row finding/> }).collect_view()}</ul>
         {(more > 0).then(|| view! { <p class="small muted">{format!("And {more} more: ")}<code>"millrace audit"</code>" shows them."</p> })}
