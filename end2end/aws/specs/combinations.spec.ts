@@ -1,6 +1,7 @@
 // The same binary, by configuration alone: upload, processing, playing, embedding and deleting in Chromium on each of the set-ups that the
 // README names. (All embedded is what every other spec runs on.)
 import { execFileSync } from "node:child_process";
+import { statSync } from "node:fs";
 import { test as base, expect, type Page } from "@playwright/test";
 import { clip } from "../../fixtures/clips";
 import { card, choose, hydrated } from "../../fixtures/dashboard";
@@ -26,12 +27,14 @@ function database(): string {
   return url.href;
 }
 
+const metricsToken = "what these tests read numbers with";
+
 const test = base.extend<{ page: Page }, { setup: Setup; server: Server }>({
   setup: [setups[0], { option: true, scope: "worker" }],
   server: [
     async ({ setup }, use) => {
       const log = setup.name.replaceAll(/\W+/g, "-");
-      const server = await Server.start(log, { ...setup.settings, MILLRACE_DATABASE_URL: database() }, setup.workers);
+      const server = await Server.start(log, { ...setup.settings, MILLRACE_DATABASE_URL: database(), MILLRACE_METRICS_TOKEN: metricsToken }, setup.workers);
       server.command(["user", "add", owner.email], `${owner.password}\n`);
       if (setup.cdn === "cloudfront") {
         const answer = await fetch(`${given("AWS_TEST_EDGE")}/_edge/app`, { method: "PUT", body: server.origin });
@@ -62,6 +65,9 @@ test("upload, processing, play, embed, delete", async ({ page, request, server, 
   expect(puts.length, "the file was sent").toBeGreaterThan(0);
   const store = setup.store === "s3" ? new URL(given("AWS_TEST_ENDPOINT")).origin : server.origin;
   expect(new Set(puts), "every part went straight to the store").toEqual(new Set([store]));
+  const numbers = await request.get("/metrics", { headers: { authorization: `Bearer ${metricsToken}` } });
+  const received = /^millrace_upload_received_bytes_total (\d+)$/m.exec(await numbers.text());
+  expect(Number(received?.[1]), "bytes are counted, whichever way they came").toBeGreaterThanOrEqual(statSync(clip("car-detection.mp4")).size);
 
   await card(page, "car-detection").getByRole("link").first().click();
   await expect(page).toHaveURL(/\/videos\//);

@@ -57,7 +57,7 @@ pub const ALL: [(&str, Kind, &str); 25] = [
     (HTTP_REQUESTS, Kind::Counter, "Requests answered, by route, method and class of status."),
     (HTTP_SECONDS, Kind::Histogram, "Seconds from a request to the head of its answer, by route."),
     (UPLOADS, Kind::Counter, "Uploads, by what happened: begun, completed, aborted, expired."),
-    (UPLOAD_BYTES, Kind::Counter, "Bytes of uploads that were taken and acknowledged by this process."),
+    (UPLOAD_BYTES, Kind::Counter, "Bytes of uploads that are safe; of those sent straight to the store, once all are."),
     (ATTEMPTS, Kind::Counter, "Tries to process a video that were begun here."),
     (TAKEOVERS, Kind::Counter, "Tries that took a job over from a worker that was gone or silent."),
     (ENDINGS, Kind::Counter, "Tries that ended here, by how: done, failed, retried, postponed, given_back, lost."),

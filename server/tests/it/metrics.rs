@@ -127,6 +127,31 @@ async fn a_video_moves_the_numbers() {
 }
 
 #[tokio::test]
+async fn uploads_by_tus_are_counted_as_others_are() {
+    let app = App::with(&[("MILLRACE_METRICS_TOKEN", TOKEN)]).await;
+    let ada = app.somebody("ada@example.com").await;
+    let before = read(&app).await;
+    let length = CLIP.len().to_string();
+    let begin = [("tus-resumable", "1.0.0"), ("upload-length", length.as_str())];
+    let begun = app.ask(Some(&ada), Method::POST, "/api/v1/tus", &begin, Body::empty()).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
+    let place = begun.headers["location"].to_str().expect("text").to_owned();
+    let send = [("tus-resumable", "1.0.0"), ("upload-offset", "0"), ("content-type", "application/offset+octet-stream")];
+    let sent = app.ask(Some(&ada), Method::PATCH, &place, &send, CLIP).await;
+    assert_eq!(sent.status, StatusCode::NO_CONTENT, "{}", sent.text());
+    let after = read(&app).await;
+    let grown = |name: &str, labels: &[(&str, &str)]| value(&after, name, labels) - value(&before, name, labels);
+    assert!(grown("millrace_upload_received_bytes_total", &[]) >= CLIP.len() as f64);
+    for event in ["begun", "completed"] {
+        assert!(grown("millrace_uploads_total", &[("event", event)]) >= 1.0, "{event}");
+    }
+    for (method, route) in [("POST", "/api/v1/tus"), ("PATCH", "/api/v1/tus/{upload}")] {
+        let request = [("route", route), ("method", method), ("status", "2xx")];
+        assert!(grown("millrace_http_requests_total", &request) >= 1.0, "{method} {route}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_can_make_the_numbers_grow_or_write_into_them() {
     let app = App::with(&[("MILLRACE_METRICS_TOKEN", TOKEN), ("MILLRACE_HTTP_REQUESTS_PER_MINUTE_ADDRESS", "0")]).await;
     let mark = Uuid::now_v7().simple().to_string();
