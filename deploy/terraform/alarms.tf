@@ -11,7 +11,7 @@ locals {
       threshold   = 0
       minutes     = 5
     }
-    # Not the age of the oldest message: a worker keeps its message in flight for as long as the job runs, and that may be hours.
+    # Rather than their age, which says little here: a worker keeps its message in flight for as long as the job runs, and that may be hours.
     messages-wait = {
       description = "Messages have been waiting for ${var.waiting_minutes} minutes. Is a worker running, and are there enough?"
       namespace   = "AWS/SQS"
@@ -20,6 +20,16 @@ locals {
       statistic   = "Minimum"
       threshold   = 0
       minutes     = var.waiting_minutes
+    }
+    # Beyond what any job takes. SQS forgets a message after four days.
+    messages-old = {
+      description = "The oldest message is older than ${var.oldest_message_hours} hours. Does a worker hang, or does nobody work?"
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateAgeOfOldestMessage"
+      dimensions  = { QueueName = aws_sqs_queue.jobs.name }
+      statistic   = "Maximum"
+      threshold   = var.oldest_message_hours * 3600
+      minutes     = 5
     }
     events-undelivered = {
       description = "EventBridge could not deliver MediaConvert's events. Compare the queue's policy with queue.tf."

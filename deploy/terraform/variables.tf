@@ -117,6 +117,17 @@ variable "waiting_minutes" {
   default     = 15
 }
 
+variable "oldest_message_hours" {
+  description = "How old a message may become before an alarm: longer than the longest job takes, shorter than the four days that SQS keeps it."
+  type        = number
+  default     = 24
+
+  validation {
+    condition     = var.oldest_message_hours > 0 && var.oldest_message_hours < 96
+    error_message = "Use more than 0 and fewer than 96 hours."
+  }
+}
+
 variable "require_tls" {
   description = "Refuse plain HTTP everywhere. False is for emulators, which have no TLS."
   type        = bool

@@ -187,6 +187,8 @@ class Wiring(unittest.TestCase):
 
     def test_alarms_watch_the_queues(self) -> None:
         alarms = {a["AlarmName"]: a for a in as_root("cloudwatch").describe_alarms()["MetricAlarms"]}
-        self.assertEqual(len(alarms), 4)
+        self.assertEqual(len(alarms), 5)
+        old = alarms["millrace-test-messages-old"]
+        self.assertEqual((old["MetricName"], old["Threshold"]), ("ApproximateAgeOfOldestMessage", 24 * 3600))
         dead = alarms["millrace-test-dead-letters"]
         self.assertEqual((dead["MetricName"], dead["Threshold"]), ("ApproximateNumberOfMessagesVisible", 0))
