@@ -97,17 +97,25 @@ class PostgreSQLServer:
 
     def pause(self, seconds: float) -> None:
         """Neither the postmaster nor any of its children says a word for a while; connections stay open."""
-        if not self._child:
-            return
-        processes = [self._child.pid, *children(self._child.pid)]
-        for number in (signal.SIGSTOP, signal.SIGCONT):
-            for pid in processes:
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    pass
-            if number == signal.SIGSTOP:
-                time.sleep(seconds)
+        self.freeze()
+        time.sleep(seconds)
+        self.thaw()
+
+    def freeze(self) -> None:
+        """From now on nothing of it says a word."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on as if nothing had been."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # One that is stopped starts no other.
+        for pid in [self._child.pid, *children(self._child.pid)] if self._child else []:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
 
     def end(self) -> None:
         """Ends it and forgets all."""

@@ -44,10 +44,10 @@ PATIENCE_SECONDS = 600.0
 
 def enter_namespace() -> int:
     """Runs this program again where a disk of its own can be mounted."""
-    for options in (["-m"], ["-Urm"]):
+    for options in (["-m"], ["-Urm"]) if shutil.which("unshare") else ():
         if subprocess.run(["unshare", *options, "mount", "-t", "tmpfs", "none", "/mnt"], check=False, capture_output=True).returncode == 0:
             return subprocess.run(["unshare", *options, sys.executable, str(HERE), *sys.argv[1:], INSIDE], check=False).returncode
-    print("SKIPPED: no disk can be mounted here (neither as root nor in a user namespace)")
+    print("\n*** SKIPPED, nothing was tested: no disk can be mounted here, neither as root nor in a user namespace. ***\n", file=sys.stderr, flush=True)
     return 0
 
 
@@ -93,16 +93,16 @@ class Uploads(threading.Thread):
                 return
 
     def insist(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
-        """Asks until there is room for it."""
+        """Asks until there is room for it. What got no answer may have been done: as parts, or as a video that is none of those acknowledged."""
         while True:
             try:
                 return self.client.ask(method, path, body, headers)
             except Unanswered:
-                self.refused += 1
+                pass
             except Refused as refused:
                 if refused.status != 507:
                     raise
-                self.refused += 1
+            self.refused += 1
             time.sleep(0.2)
 
     def in_one_request(self, name: str, data: bytes) -> str:
@@ -111,17 +111,7 @@ class Uploads(threading.Thread):
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
         body = head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
         headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
-        while True:
-            try:
-                return str(json.loads(self.client.ask("POST", "/api/upload", body, headers))["videoId"])
-            except Unanswered:
-                # Nothing is known about it: it may have become a video, which is none of those that were acknowledged.
-                self.refused += 1
-            except Refused as refused:
-                if refused.status != 507:
-                    raise
-                self.refused += 1
-            time.sleep(0.2)
+        return str(json.loads(self.insist("POST", "/api/upload", body, headers))["videoId"])
 
     def in_parts(self, name: str, data: bytes) -> str:
         """As browsers do: begun anew only where the beginning was refused."""

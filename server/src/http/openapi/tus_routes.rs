@@ -17,13 +17,45 @@ const UPLOAD_CHECKSUM: Takes = Takes::Header(
     false,
 );
 
+/// Of a POST that sends bytes in disguise: as PATCH, and that it may mean another method.
+const IN_DISGUISE: &[Code] = &[
+    Code::MethodNotAllowed,
+    Code::InvalidInput,
+    Code::NotFound,
+    Code::Conflict,
+    Code::OffsetMismatch,
+    Code::PieceMismatch,
+    Code::TooLarge,
+    Code::UnsupportedMediaType,
+    Code::UnsupportedVersion,
+    Code::Locked,
+    Code::TooSlow,
+    Code::StorageFull,
+    Code::NotOffered,
+];
+const SENDING: &[Code] = match IN_DISGUISE {
+    [_, sending @ ..] => sending,
+    [] => &[],
+};
+
+/// What is the same at the addresses of all uploads.
+const AT_AN_UPLOAD: Route = Route {
+    method: HttpMethod::Head,
+    path: "/api/v1/tus/{upload}",
+    tag: TUS,
+    summary: "",
+    access: Access::Known,
+    takes: &[UPLOAD, RESUMABLE],
+    body: Carries::Nothing,
+    answers: &[],
+    refuses: &[],
+};
+
 pub(super) static ROUTES: &[Route] = &[
     Route {
         method: HttpMethod::Post,
         path: "/api/v1/tus",
-        tag: TUS,
         summary: "Begin an upload by tus 1.0, maybe with its first bytes",
-        access: Access::Known,
         takes: &[
             RESUMABLE,
             Takes::Header("Upload-Length", "Bytes in the file.", "^[0-9]{1,18}$", true),
@@ -34,7 +66,6 @@ pub(super) static ROUTES: &[Route] = &[
                 false,
             ),
         ],
-        body: Carries::Nothing,
         answers: &[(201, "It has begun: `Location` says where it goes on, `Millrace-Video-Id` what it becomes.", Carries::Nothing)],
         refuses: &[
             Code::InvalidInput,
@@ -48,70 +79,44 @@ pub(super) static ROUTES: &[Route] = &[
             Code::StorageFull,
             Code::NotOffered,
         ],
+        ..AT_AN_UPLOAD
     },
     Route {
         method: HttpMethod::Options,
         path: "/api/v1/tus",
-        tag: TUS,
         summary: "Ask what of tus there is",
         access: Access::Link,
         takes: &[],
-        body: Carries::Nothing,
         answers: &[(204, "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size` and `Tus-Checksum-Algorithm` say it.", Carries::Nothing)],
         refuses: &[Code::NotOffered],
+        ..AT_AN_UPLOAD
     },
     Route {
         method: HttpMethod::Head,
-        path: "/api/v1/tus/{upload}",
-        tag: TUS,
         summary: "Ask how many bytes are safe (`Upload-Offset`)",
-        access: Access::Known,
-        takes: &[UPLOAD, RESUMABLE],
-        body: Carries::Nothing,
         answers: &[(200, "The answer's headers say it. Whoever was sending is stopped.", Carries::Nothing)],
         refuses: &[Code::NotFound, Code::Conflict, Code::UnsupportedVersion, Code::Locked, Code::NotOffered],
+        ..AT_AN_UPLOAD
     },
     Route {
         method: HttpMethod::Patch,
-        path: "/api/v1/tus/{upload}",
-        tag: TUS,
         summary: "Send more bytes; the last ones complete the upload",
-        access: Access::Known,
         takes: &[UPLOAD, RESUMABLE, Takes::Header("Upload-Offset", "The byte that comes first.", "^[0-9]{1,18}$", true), UPLOAD_CHECKSUM],
         body: Carries::Bytes("application/offset+octet-stream"),
         answers: &[(204, "They are safe, up to `Upload-Offset`.", Carries::Nothing)],
-        refuses: &[
-            Code::InvalidInput,
-            Code::NotFound,
-            Code::Conflict,
-            Code::OffsetMismatch,
-            Code::PieceMismatch,
-            Code::TooLarge,
-            Code::UnsupportedMediaType,
-            Code::UnsupportedVersion,
-            Code::Locked,
-            Code::TooSlow,
-            Code::StorageFull,
-            Code::NotOffered,
-        ],
+        refuses: SENDING,
+        ..AT_AN_UPLOAD
     },
     Route {
         method: HttpMethod::Delete,
-        path: "/api/v1/tus/{upload}",
-        tag: TUS,
         summary: "Give up an upload",
-        access: Access::Known,
-        takes: &[UPLOAD, RESUMABLE],
-        body: Carries::Nothing,
         answers: &[(204, "It is gone, with its video.", Carries::Nothing)],
         refuses: &[Code::NotFound, Code::Conflict, Code::UnsupportedVersion],
+        ..AT_AN_UPLOAD
     },
     Route {
         method: HttpMethod::Post,
-        path: "/api/v1/tus/{upload}",
-        tag: TUS,
         summary: "PATCH, HEAD or DELETE in disguise, for networks that let POST alone through",
-        access: Access::Known,
         takes: &[
             UPLOAD,
             RESUMABLE,
@@ -121,31 +126,16 @@ pub(super) static ROUTES: &[Route] = &[
         ],
         body: Carries::Bytes("application/offset+octet-stream"),
         answers: &[(200, "As HEAD.", Carries::Nothing), (204, "As PATCH and DELETE.", Carries::Nothing)],
-        refuses: &[
-            Code::InvalidInput,
-            Code::NotFound,
-            Code::MethodNotAllowed,
-            Code::Conflict,
-            Code::OffsetMismatch,
-            Code::PieceMismatch,
-            Code::TooLarge,
-            Code::UnsupportedMediaType,
-            Code::UnsupportedVersion,
-            Code::Locked,
-            Code::TooSlow,
-            Code::StorageFull,
-            Code::NotOffered,
-        ],
+        refuses: IN_DISGUISE,
+        ..AT_AN_UPLOAD
     },
     Route {
         method: HttpMethod::Options,
-        path: "/api/v1/tus/{upload}",
-        tag: TUS,
         summary: "Ask what of tus there is",
         access: Access::Link,
         takes: &[UPLOAD],
-        body: Carries::Nothing,
         answers: &[(204, "As at `/api/v1/tus`.", Carries::Nothing)],
         refuses: &[Code::NotOffered],
+        ..AT_AN_UPLOAD
     },
 ];

@@ -15,7 +15,7 @@ use crate::{
     clock::now_ms,
     db::entity::{jobs, removals, uploads, videos},
     error::Result,
-    ports::blob_store::{BlobError, Inventory, Listed, Unfinished},
+    ports::blob_store::{BlobError, Inventory, Listed, Listing, Unfinished},
 };
 
 /// Ids asked for in one statement.
@@ -73,13 +73,26 @@ struct Orphan {
     detail: String,
 }
 
+/// Where objects are.
+const SOURCES: &str = "sources/";
+const PUBLISHED: &str = "published/";
+
+/// How orphans are looked for.
+#[derive(Clone, Copy)]
+struct Search {
+    /// What was written later than this may be named yet.
+    young_from: i64,
+    repair: bool,
+}
+
 impl StoreAudit {
     pub(super) async fn look_at_objects(&self, options: AuditOptions, report: &mut AuditReport, listener: Listener<'_>) -> Result<()> {
-        let young_from = now_ms() - options.grace_ms;
+        let search = Search { young_from: now_ms() - options.grace_ms, repair: options.repair };
         if let Some(inventory) = self.store.inventory() {
-            self.look_at_sources(inventory, options, young_from, report, listener).await?;
-            self.look_at_published(inventory, options, young_from, report, listener).await?;
-            self.look_at_unfinished(inventory, options, young_from, report).await?;
+            for prefix in [SOURCES, PUBLISHED] {
+                self.look_below(prefix, inventory, search, report, listener).await?;
+            }
+            self.look_at_unfinished(inventory, search, report).await?;
         }
         for path in self.transcoder.leftovers(options.repair).await? {
             let detail = "Left behind by an encode whose process died.".to_owned();
@@ -88,106 +101,92 @@ impl StoreAudit {
         Ok(())
     }
 
-    async fn look_at_sources(
+    async fn look_below(
         &self,
+        prefix: &str,
         inventory: &dyn Inventory,
-        options: AuditOptions,
-        young_from: i64,
+        search: Search,
         report: &mut AuditReport,
         listener: Listener<'_>,
     ) -> Result<()> {
         let mut from = None;
         loop {
-            let listing = inventory.list_objects("sources/", from).await?;
-            let old = listing.objects.into_iter().filter(|object| object.written_ms <= young_from);
-            let (mut known, mut foreign) = (BTreeMap::new(), Vec::new());
-            for object in old {
-                match StorageKey::parse(&object.path) {
-                    Some(StorageKey::Source { upload }) => drop(known.insert(upload.0, object.size)),
-                    _ => foreign.push(object),
-                }
-            }
-            tell_foreign(report, foreign);
-            let named = named_uploads(&self.db, &known.keys().copied().collect::<Vec<_>>()).await?;
-            for (upload, size) in known.into_iter().filter(|(upload, _)| !named.contains(upload)) {
-                let key = StorageKey::Source { upload: UploadId(upload) };
-                // Removed meanwhile, by whoever let go of it.
-                if matches!(self.store.size(&key).await, Err(BlobError::NotFound)) {
-                    continue;
-                }
-                let orphan =
-                    Orphan { kind: FindingKind::SourceOrphan, key: key.to_string(), detail: format!("{size} bytes that no row names.") };
-                let removed = if options.repair { Some(self.store.delete(&key).await) } else { None };
-                tell_orphan(report, orphan, removed);
+            let Listing { objects, next } = inventory.list_objects(prefix, from).await?;
+            match prefix {
+                SOURCES => self.look_at_sources(objects, search, report).await?,
+                _ => self.look_at_published(objects, search, report).await?,
             }
             listener(report);
-            from = listing.next;
-            if from.is_none() {
+            if next.is_none() {
                 return Ok(());
             }
+            from = next;
         }
     }
 
-    async fn look_at_published(
-        &self,
-        inventory: &dyn Inventory,
-        options: AuditOptions,
-        young_from: i64,
-        report: &mut AuditReport,
-        listener: Listener<'_>,
-    ) -> Result<()> {
-        let mut from = None;
-        loop {
-            let listing = inventory.list_objects("published/", from).await?;
-            let (mut generations, mut foreign) = (BTreeMap::<Uuid, (u64, bool)>::new(), Vec::new());
-            for object in listing.objects {
-                match generation_of(&object.path) {
-                    Some(generation) => {
-                        let (count, old) = generations.entry(generation.0).or_insert((0, true));
-                        *count += 1;
-                        *old &= object.written_ms <= young_from;
-                    }
-                    None if object.written_ms <= young_from => foreign.push(object),
-                    None => {}
-                }
-            }
-            tell_foreign(report, foreign);
-            generations.retain(|_, (_, old)| *old);
-            let named = named_generations(&self.db, &generations.keys().copied().collect::<Vec<_>>()).await?;
-            for (generation, (count, _)) in generations.into_iter().filter(|(generation, _)| !named.contains(generation)) {
-                let generation = GenerationId(generation);
-                if self.store.list_generation(generation).await?.is_empty() {
-                    continue;
-                }
-                let key = StorageKey::generation_prefix(generation);
-                let removed = if options.repair { Some(self.store.delete_prefix(&key).await) } else { None };
-                let orphan = Orphan { kind: FindingKind::GenerationOrphan, key, detail: format!("{count} objects that no row names.") };
-                tell_orphan(report, orphan, removed);
-            }
-            listener(report);
-            from = listing.next;
-            if from.is_none() {
-                return Ok(());
+    async fn look_at_sources(&self, objects: Vec<Listed>, search: Search, report: &mut AuditReport) -> Result<()> {
+        let (mut known, mut foreign) = (BTreeMap::new(), Vec::new());
+        for object in objects.into_iter().filter(|object| object.written_ms <= search.young_from) {
+            match StorageKey::parse(&object.path) {
+                Some(StorageKey::Source { upload }) => drop(known.insert(upload.0, object.size)),
+                _ => foreign.push(object),
             }
         }
+        tell_foreign(report, foreign);
+        let named = named_uploads(&self.db, &known.keys().copied().collect::<Vec<_>>()).await?;
+        for (upload, size) in known.into_iter().filter(|(upload, _)| !named.contains(upload)) {
+            let key = StorageKey::Source { upload: UploadId(upload) };
+            // Removed meanwhile, by whoever let go of it.
+            if matches!(self.store.size(&key).await, Err(BlobError::NotFound)) {
+                continue;
+            }
+            let removed = if search.repair { Some(self.store.delete(&key).await) } else { None };
+            let detail = format!("{size} bytes that no row names.");
+            tell_orphan(report, Orphan { kind: FindingKind::SourceOrphan, key: key.to_string(), detail }, removed);
+        }
+        Ok(())
     }
 
-    async fn look_at_unfinished(
-        &self,
-        inventory: &dyn Inventory,
-        options: AuditOptions,
-        young_from: i64,
-        report: &mut AuditReport,
-    ) -> Result<()> {
+    async fn look_at_published(&self, objects: Vec<Listed>, search: Search, report: &mut AuditReport) -> Result<()> {
+        let (mut generations, mut foreign) = (BTreeMap::<Uuid, (u64, bool)>::new(), Vec::new());
+        for object in objects {
+            let is_old = object.written_ms <= search.young_from;
+            match generation_of(&object.path) {
+                Some(generation) => {
+                    let (count, old) = generations.entry(generation.0).or_insert((0, true));
+                    *count += 1;
+                    *old &= is_old;
+                }
+                None if is_old => foreign.push(object),
+                None => {}
+            }
+        }
+        tell_foreign(report, foreign);
+        generations.retain(|_, (_, old)| *old);
+        let named = named_generations(&self.db, &generations.keys().copied().collect::<Vec<_>>()).await?;
+        for (generation, (count, _)) in generations.into_iter().filter(|(generation, _)| !named.contains(generation)) {
+            let generation = GenerationId(generation);
+            if self.store.list_generation(generation).await?.is_empty() {
+                continue;
+            }
+            let key = StorageKey::generation_prefix(generation);
+            let removed = if search.repair { Some(self.store.delete_prefix(&key).await) } else { None };
+            let detail = format!("{count} objects that no row names.");
+            tell_orphan(report, Orphan { kind: FindingKind::GenerationOrphan, key, detail }, removed);
+        }
+        Ok(())
+    }
+
+    async fn look_at_unfinished(&self, inventory: &dyn Inventory, search: Search, report: &mut AuditReport) -> Result<()> {
         let unfinished = inventory.list_unfinished().await?;
         report.checked.unfinished = unfinished.len() as u64;
-        for unfinished in unfinished.into_iter().filter(|unfinished| unfinished.touched_ms <= young_from) {
+        for unfinished in unfinished.into_iter().filter(|unfinished| unfinished.touched_ms <= search.young_from) {
             if self.is_named(&unfinished).await? {
                 continue;
             }
             // A store goes by the name of the upload; one that needs the key has told it.
             let key = unfinished.key.unwrap_or(StorageKey::Source { upload: UploadId(Uuid::nil()) });
-            let removed = if options.repair { Some(self.store.abort_multipart(&key, &unfinished.id).await) } else { None };
+            let removed = if search.repair { Some(self.store.abort_multipart(&key, &unfinished.id).await) } else { None };
             let detail = "An unfinished upload that no row names.".to_owned();
             tell_orphan(report, Orphan { kind: FindingKind::UploadOrphan, key: format!("incoming/{}", unfinished.id.0), detail }, removed);
         }
