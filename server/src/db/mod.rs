@@ -29,6 +29,10 @@ pub mod passing;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait until SQLite is asked again where it does not wait itself.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// How long a server that does not answer yet is waited for at the start: it may be starting too, or have no connection to spare for a moment.
+const OPEN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait until it is asked again.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// Connections that nobody needed for this long are closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// Connections to PostgreSQL are opened anew after this long, so that they spread over what is behind an address.
@@ -41,11 +45,24 @@ const SILENT_TRANSACTION_MS: &str = "60000";
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"millrace");
 
 /// Opens the database that the settings name, or the SQLite file in `data_dir` where they name none, and brings its schema up to date.
-/// Several processes may do so at once.
+/// Several processes may do so at once. One that does not answer just now is asked again for half a minute.
 ///
 /// # Errors
 /// The connection or a migration fails.
 pub async fn open(settings: &DatabaseSettings, data_dir: &Path) -> Result<DatabaseConnection, DbErr> {
+    let give_up = tokio::time::Instant::now() + OPEN_PATIENCE;
+    loop {
+        match open_once(settings, data_dir).await {
+            Err(error) if outage::is_outage(&error) && tokio::time::Instant::now() < give_up => {
+                tracing::warn!(%error, "the database does not answer yet; asking again");
+                tokio::time::sleep(OPEN_AGAIN).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn open_once(settings: &DatabaseSettings, data_dir: &Path) -> Result<DatabaseConnection, DbErr> {
     let connection = connect(settings, data_dir).await?;
     migrate(&connection).await?;
     Ok(connection)

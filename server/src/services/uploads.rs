@@ -191,19 +191,15 @@ impl Uploads {
         Ok(usage.check_bytes(&self.limits, size.saturating_add(self.arriving.of(user)))?)
     }
 
-    /// Where an upload stands: which parts are safe.
+    /// Where an upload stands: which parts are safe. One whose completion was interrupted is completed.
     ///
     /// # Errors
     /// It is not there, or not the user's.
     pub async fn ticket(&self, user: UserId, upload: UploadId) -> Result<UploadTicket> {
         let row = self.row(user, upload).await?;
         let plan = plan(&row);
-        let received = if row.complete {
-            (1..=plan.part_count()).collect()
-        } else {
-            let parts = self.store.list_parts(&StorageKey::Source { upload }, &MultipartId(row.multipart_id)).await?;
-            parts.iter().map(|part| part.number).collect()
-        };
+        let all = || (1..=plan.part_count()).collect();
+        let received = if row.complete { all() } else { self.received(user, &row).await?.unwrap_or_else(all) };
         Ok(self.ticket_for(upload, VideoId(row.video_id), plan, received))
     }
 

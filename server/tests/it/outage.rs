@@ -12,6 +12,7 @@ use axum::{
 use domain::{grant::Lifetime, job::JobState, video::Visibility};
 use sea_orm::{Database, DatabaseConnection};
 use server::{
+    config::DatabaseSettings,
     db::begin_write,
     http::{AppState, api_routes, outage, public_routes, session},
     ports::{job_queue::WakeUp, transcoder::EncodeNews},
@@ -143,6 +144,24 @@ fn named(path: &str, text: &str) -> Vec<String> {
     let plain = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned);
     let quoted = text.lines().filter_map(|line| Some(line.split_once("URI=\"")?.1.split('"').next()?.to_owned()));
     plain.chain(quoted).map(|uri| format!("{folder}/{uri}")).collect()
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_yet_is_waited_for() {
+    let Some(server) = postgres() else { return };
+    let own = OwnDatabase::create().await;
+    let address = server.split_once('@').and_then(|(_, rest)| rest.split_once('/')).expect("an address").0;
+    let line = Line::lay(address.to_owned()).await;
+    line.set(Cable::Cut);
+    let url = own.url().replace(address, &format!("127.0.0.1:{}", line.port));
+    let settings = DatabaseSettings { url: url.into(), acquire_timeout_seconds: 2, ..own.settings() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let opening = tokio::spawn(async move { server::db::open(&settings, folder.path()).await });
+    // Time for more than one refusal, and on a slow machine for one.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!opening.is_finished(), "it gave up");
+    line.set(Cable::Carries);
+    opening.await.expect("it ends").expect("opened");
 }
 
 #[tokio::test]

@@ -48,6 +48,32 @@ async fn parts_sent_wrong_twice_or_late_are_answered_clearly() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_completion_was_interrupted_is_completed_when_somebody_looks() {
+    let app = App::start().await;
+    let ada = app.somebody("ada@example.com").await;
+    let bytes = noise(PART_SIZE as usize + 10);
+    let ticket = app.begin(&ada, "clip.mp4", bytes.len()).await;
+    let (first, last) = bytes.split_at(PART_SIZE as usize);
+    for (number, part) in [(1, first), (2, last)] {
+        assert_eq!(app.put_part(&ada, &ticket, number, crc32c::crc32c(part), part.to_vec()).await.status, StatusCode::OK);
+    }
+    // What a process leaves that dies once the file is in its place and before the row says so.
+    let store = app.folder.path().join("store");
+    let folders: Vec<_> = std::fs::read_dir(store.join("incoming")).expect("incoming").map(|entry| entry.expect("entry").path()).collect();
+    let [folder] = folders.as_slice() else { panic!("one upload, not {folders:?}") };
+    std::fs::rename(folder.join("data"), store.join(StorageKey::Source { upload: ticket.upload_id }.to_string())).expect("moved");
+    std::fs::remove_dir_all(folder).expect("removed");
+
+    // A part that is sent all the same is read to its end: a browser that is answered earlier takes the line for broken.
+    assert_eq!(app.put_part(&ada, &ticket, 1, crc32c::crc32c(first), first.to_vec()).await.status, StatusCode::OK);
+    assert_eq!(app.put_part(&ada, &ticket, 1, crc32c::crc32c(first), last.to_vec()).await.code(), "part_size_mismatch");
+    let resumed = app.get(Some(&ada), &format!("/api/v1/uploads/{}", ticket.upload_id)).await.json();
+    assert_eq!(resumed["received"], serde_json::json!([1, 2]));
+    assert_eq!(app.status(&ada, &ticket.video_id.to_string()).await["stage"], "queued");
+    assert_eq!(app.complete(&ada, &ticket).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_begin_whose_answer_was_lost_begins_nothing_new() {
     let app = App::start().await;
     let (ada, eve) = (app.somebody("ada@example.com").await, app.somebody("eve@example.com").await);

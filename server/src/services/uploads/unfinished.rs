@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use domain::{
     ids::{UploadId, UserId, VideoId},
+    storage_key::StorageKey,
     upload::{UnfinishedUpload, UnfinishedUploads},
 };
 use sea_orm::{ColumnTrait, QueryFilter};
@@ -14,6 +15,7 @@ use crate::{
     clock::now_ms,
     db::entity::{uploads, videos},
     error::Result,
+    ports::blob_store::MultipartId,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -46,5 +48,17 @@ impl Uploads {
         // Those by tus go on by tus alone.
         let in_parts = rows.into_iter().filter(|row| row.fingerprint.as_deref() != Some(FINGERPRINT));
         Ok(UnfinishedUploads { uploads: in_parts.filter_map(shown).collect() })
+    }
+
+    /// The parts of an unfinished upload that are safe; `None` where it is not unfinished any more.
+    pub(super) async fn received(&self, user: UserId, row: &uploads::Model) -> Result<Option<Vec<u32>>> {
+        let (upload, key) = (UploadId(row.id), StorageKey::Source { upload: UploadId(row.id) });
+        let parts = self.store.list_parts(&key, &MultipartId(row.multipart_id.clone())).await?;
+        // Whoever died between the store's completion and the row's left an object where parts were. To send them again would be for nothing.
+        if parts.is_empty() && self.store.size(&key).await.is_ok() {
+            self.complete(user, upload).await?;
+            return Ok(None);
+        }
+        Ok(Some(parts.iter().map(|part| part.number).collect()))
     }
 }
