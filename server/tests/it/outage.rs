@@ -1,7 +1,7 @@
 //! The database gone: cut off, silent, or with a writer in it that does not end. What plays goes on, what needs it is told when to come back,
 //! work goes on, and nothing is lost or done twice. Nothing here is measured by a clock: a test that hangs would say so.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
