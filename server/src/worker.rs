@@ -189,8 +189,9 @@ impl Shift {
                 // Over, gone, somebody else's, or for later: the row says all there is to say, and whoever has room looks at the rows.
             }
             Message::Encode(report) => {
-                self.worker.jobs.note_report(&report).await?;
-                self.worker.transcoder.hear(&report);
+                if self.worker.jobs.note_report(&report).await? {
+                    self.worker.transcoder.hear(&report);
+                }
             }
         }
         if let Some(receipt) = receipt {

@@ -214,19 +214,19 @@ impl Jobs {
         Ok(jobs::Entity::find_by_id(job.0).filter(open).one(&self.db).await?.is_none())
     }
 
-    /// Writes down what an engine told about an encode, for whoever waits for it. Reports about other encodes than the one that is waited for,
-    /// and those older than what is known, change nothing.
+    /// Writes down what an engine told about an encode, for whoever waits for it, and says whether that is news. Reports about other jobs and other
+    /// encodes than the one that is waited for, and those older than what is known, change nothing.
     ///
     /// # Errors
     /// The database fails.
-    pub async fn note_report(&self, report: &EncodeReport) -> Result<()> {
+    pub async fn note_report(&self, report: &EncodeReport) -> Result<bool> {
         let text = serde_json::to_string(report).map_err(|error| Error::broken(error.to_string()))?;
         loop {
-            let Some(row) = jobs::Entity::find_by_id(report.job.0).one(&self.db).await? else { return Ok(()) };
+            let Some(row) = jobs::Entity::find_by_id(report.job.0).one(&self.db).await? else { return Ok(false) };
             let known = row.encode_report.as_deref().and_then(|text| serde_json::from_str::<EncodeReport>(text).ok());
             let newer = known.is_none_or(|known| !known.news.is_last() && (report.news.is_last() || report.at_ms > known.at_ms));
             if row.encode_id.as_ref() != Some(&report.encode.0) || !newer {
-                return Ok(());
+                return Ok(false);
             }
             let noted = jobs::Entity::update_many()
                 .col_expr(jobs::Column::EncodeReport, Expr::value(text.clone()))
@@ -239,7 +239,7 @@ impl Jobs {
                 .exec(&self.db)
                 .await?;
             if noted.rows_affected == 1 {
-                return Ok(());
+                return Ok(true);
             }
             // Somebody noted another one meanwhile: this one is compared anew.
         }

@@ -226,21 +226,21 @@ async fn stale_and_foreign_reports_change_nothing() {
     let noted = async || shop.row(job).await.encode_report.map(|text| serde_json::from_str(&text).expect("a report"));
     let progress = |percent| EncodeNews::Progress { percent };
     let half = report(job, &encode, 2_000, progress(50));
-    jobs.note_report(&half).await.expect("noted");
+    assert!(jobs.note_report(&half).await.expect("noted"));
     for nothing_new in [
         report(job, &encode, 1_000, progress(20)),
         report(job, &TranscodeId("an earlier try's".into()), 9_000, EncodeNews::Done),
         report(WakeUp { job: JobId(Uuid::now_v7()), ..job }, &encode, 9_000, EncodeNews::Done),
         half.clone(),
     ] {
-        jobs.note_report(&nothing_new).await.expect("heard");
+        assert!(!jobs.note_report(&nothing_new).await.expect("heard"), "{nothing_new:?}");
         assert_eq!(noted().await, Some(half.clone()), "{nothing_new:?}");
     }
     let done = report(job, &encode, 1_500, EncodeNews::Done);
-    jobs.note_report(&done).await.expect("noted");
+    assert!(jobs.note_report(&done).await.expect("noted"));
     assert_eq!(noted().await, Some(done.clone()), "an end that comes late is an end");
     for too_late in [progress(99), EncodeNews::Canceled, EncodeNews::Failed { code: "1".into(), detail: "2".into() }] {
-        jobs.note_report(&report(job, &encode, 9_000, too_late)).await.expect("heard");
+        assert!(!jobs.note_report(&report(job, &encode, 9_000, too_late)).await.expect("heard"));
         assert_eq!(noted().await, Some(done.clone()), "nothing comes after the end");
     }
 }
