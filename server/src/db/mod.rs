@@ -45,15 +45,16 @@ const SILENT_TRANSACTION_MS: &str = "60000";
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"millrace");
 
 /// Opens the database that the settings name, or the SQLite file in `data_dir` where they name none, and brings its schema up to date.
-/// Several processes may do so at once. One that does not answer just now is asked again for half a minute.
+/// Several processes may do so at once. A server that does not answer just now is asked again for half a minute; what is wrong with a file is said at once.
 ///
 /// # Errors
 /// The connection or a migration fails.
 pub async fn open(settings: &DatabaseSettings, data_dir: &Path) -> Result<DatabaseConnection, DbErr> {
+    let is_server = settings.url.expose_secret().starts_with("postgres");
     let give_up = tokio::time::Instant::now() + OPEN_PATIENCE;
     loop {
         match open_once(settings, data_dir).await {
-            Err(error) if outage::is_outage(&error) && tokio::time::Instant::now() < give_up => {
+            Err(error) if is_server && outage::is_outage(&error) && tokio::time::Instant::now() < give_up => {
                 tracing::warn!(%error, "the database does not answer yet; asking again");
                 tokio::time::sleep(OPEN_AGAIN).await;
             }

@@ -52,7 +52,8 @@ impl Uploads {
 
     /// The parts of an unfinished upload that are safe; `None` where it is not unfinished any more.
     pub(super) async fn received(&self, user: UserId, row: &uploads::Model) -> Result<Option<Vec<u32>>> {
-        let (upload, key) = (UploadId(row.id), StorageKey::Source { upload: UploadId(row.id) });
+        let upload = UploadId(row.id);
+        let key = StorageKey::Source { upload };
         let parts = self.store.list_parts(&key, &MultipartId(row.multipart_id.clone())).await?;
         // Whoever died between the store's completion and the row's left an object where parts were. To send them again would be for nothing.
         if parts.is_empty() && self.store.size(&key).await.is_ok() {
