@@ -17,10 +17,11 @@ impl Arrived {
         let known = &self.0[first..behind];
         let start = known.first().map_or(range.start, |known| known.start.min(range.start));
         let end = known.last().map_or(range.end, |known| known.end.max(range.end));
-        self.0.splice(first..behind, [start..end]);
+        self.0.splice(first..behind, std::iter::once(start..end));
     }
 
     /// Whether all of a range has arrived. An empty one always has.
+    #[must_use]
     pub fn covers(&self, range: &Range<u64>) -> bool {
         let next = self.0.partition_point(|known| known.end < range.end);
         range.is_empty() || self.0.get(next).is_some_and(|known| known.start <= range.start)

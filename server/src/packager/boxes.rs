@@ -50,7 +50,7 @@ impl BoxHeader {
 }
 
 /// The boxes in a box's content, one after the other.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Children<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Children<'a> {
@@ -75,8 +75,8 @@ impl<'a> Iterator for Children<'a> {
 
 impl<'a> Children<'a> {
     /// The content of the first box of a kind, if there is one.
-    pub(super) fn find(self, kind: &Kind) -> Result<Option<&'a [u8]>> {
-        for child in self {
+    pub(super) fn find(&self, kind: &Kind) -> Result<Option<&'a [u8]>> {
+        for child in self.clone() {
             let (found, content) = child?;
             if found == *kind {
                 return Ok(Some(content));
@@ -86,7 +86,7 @@ impl<'a> Children<'a> {
     }
 
     /// The content of the first box of a kind.
-    pub(super) fn need(self, kind: &Kind) -> Result<&'a [u8]> {
+    pub(super) fn need(&self, kind: &Kind) -> Result<&'a [u8]> {
         self.find(kind)?.ok_or(Refusal::Damaged("a box that has to be there is missing"))
     }
 }

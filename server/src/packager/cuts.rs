@@ -236,7 +236,8 @@ impl PictureCut {
 /// `None` where nothing of it is heard.
 pub(super) fn cut_sound(tables: &SampleTables, edit: Edit, timescale: u32, bounds: Vec<i64>) -> Result<Option<Cuts>> {
     let bounds = with_tail(bounds, tables, edit, timescale)?;
-    let mut sound = SoundCut { edit, timescale, bounds: bounds.into_iter().peekable(), hidden: VecDeque::new(), spans: Vec::new(), sent: None };
+    let mut sound =
+        SoundCut { edit, timescale, bounds: bounds.into_iter().peekable(), hidden: VecDeque::new(), spans: Vec::new(), sent: None };
     let mut walk = tables.walk(Checkpoint::default());
     loop {
         let here = walk.checkpoint();
@@ -311,7 +312,9 @@ impl SoundCut {
         let from_the_beginning = self.hidden.front().is_some_and(|(_, packet)| packet.decoded_at == 0);
         let hidden = std::mem::take(&mut self.hidden);
         if self.edit.pause == 0 || from_the_beginning {
-            hidden.iter().for_each(|(here, packet)| self.send(*here, packet));
+            for (here, packet) in &hidden {
+                self.send(*here, packet);
+            }
         }
         Ok(())
     }

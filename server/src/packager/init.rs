@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use mp4_atom::{
-    Codec, Dinf, Dref, DrefEntry, Edts, Elst, ElstEntry, Encode, Ftyp, Hdlr, Mdhd, Mdia, Minf, Moov, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd,
-    Trak, Trex, Url, Vmhd,
+    Codec, Dinf, Dref, DrefEntry, Edts, Elst, ElstEntry, Encode, Ftyp, Hdlr, Mdhd, Mdia, Minf, Moov, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd,
+    Tkhd, Trak, Trex, Url, Vmhd,
 };
 
 use super::{
@@ -42,7 +42,9 @@ impl Init<'_> {
             ..Moov::default()
         };
         let mut out = Vec::with_capacity(1_024);
-        ftyp.encode(&mut out).and_then(|()| moov.encode(&mut out)).map_err(|_| Refusal::Damaged("a sample description cannot be written"))?;
+        ftyp.encode(&mut out)
+            .and_then(|()| moov.encode(&mut out))
+            .map_err(|_| Refusal::Damaged("a sample description cannot be written"))?;
         Ok(out.into())
     }
 
@@ -52,7 +54,7 @@ impl Init<'_> {
             track_id: 1,
             enabled: true,
             in_movie: true,
-            volume: if self.is_video { 0 } else { 1 }.into(),
+            volume: u8::from(!self.is_video).into(),
             matrix: header.matrix.clone(),
             width: header.width,
             height: header.height,

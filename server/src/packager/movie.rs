@@ -147,7 +147,7 @@ impl<'a> Context<'a> {
         let number = self.extends.map_or_else(|| tables.description(), |_| defaults.description);
         let (kind, entry) = sample_entry(Children(stbl).need(b"stsd")?, number)?;
         let media = describe(kind, entry)?;
-        check_reference(information, entry)?;
+        check_reference(&information, entry)?;
         let list = children.find(b"edts")?.map(|edits| Children(edits).find(b"elst")).transpose()?.flatten();
         let list = list.map(leaf::<Elst>).transpose()?.unwrap_or_default();
         let edit = Edit::read(&list, timescale, self.timescale)?;
@@ -166,7 +166,7 @@ fn sample_entry(stsd: &[u8], number: u32) -> Result<([u8; 4], &[u8])> {
 }
 
 /// Refuses samples that are in another file (`dref`, ISO/IEC 14496-12, 8.7.2): nothing here opens a file by a name that a file gives.
-fn check_reference(information: Children<'_>, entry: &[u8]) -> Result<()> {
+fn check_reference(information: &Children<'_>, entry: &[u8]) -> Result<()> {
     let mut fields = Fields(entry);
     fields.take(6)?;
     let index = usize::from(fields.u16()?);

@@ -73,11 +73,13 @@ enum Step {
 
 impl Opening {
     /// Begins to open a source of `size` bytes.
+    #[must_use]
     pub fn new(size: u64, limits: Limits) -> Self {
         Self { size, limits, reads: 0, bytes: 0, step: Step::Boxes(0..size.min(FIRST_READ)), movie: None }
     }
 
     /// The bytes that are needed next; empty where none are.
+    #[must_use]
     pub fn wants(&self) -> Range<u64> {
         match &self.step {
             Step::Boxes(range) | Step::Movie(range) | Step::Fragment(_, range) | Step::Picture(_, range) => range.clone(),

@@ -1,4 +1,4 @@
-//! The sound's sample entry (ISO/IEC 14496-14, 6.7.2) and the AudioSpecificConfig in it (ISO/IEC 14496-3, 1.6.2.1): whether browsers decode
+//! The sound's sample entry (ISO/IEC 14496-14, 6.7.2) and the `AudioSpecificConfig` in it (ISO/IEC 14496-3, 1.6.2.1): whether browsers decode
 //! it, and the same once more for our init segment.
 
 use mp4_atom::{
@@ -71,7 +71,7 @@ fn esds(config: &[u8]) -> Esds {
     Esds { es_desc: EsDescriptor { es_id: 1, dec_config, sl_config: SLConfig::default(), ..EsDescriptor::default() } }
 }
 
-/// The AudioSpecificConfig in the content of an `esds` (ISO/IEC 14496-1, 7.2.6.5): descriptor 5 in 4 in 3.
+/// The `AudioSpecificConfig` in the content of an `esds` (ISO/IEC 14496-1, 7.2.6.5): descriptor 5 in 4 in 3.
 fn config(esds: &[u8]) -> Result<&[u8]> {
     let mut fields = Fields(esds);
     fields.version_and_flags()?;
@@ -95,7 +95,7 @@ fn config(esds: &[u8]) -> Result<&[u8]> {
 }
 
 /// The content of the first descriptor with a tag, among its brothers.
-fn descriptor<'a>(mut fields: Fields<'a>, wanted: u8) -> Result<&'a [u8]> {
+fn descriptor(mut fields: Fields<'_>, wanted: u8) -> Result<&[u8]> {
     loop {
         let tag = fields.u8()?;
         let mut length = 0_usize;
@@ -114,7 +114,7 @@ fn descriptor<'a>(mut fields: Fields<'a>, wanted: u8) -> Result<&'a [u8]> {
     }
 }
 
-/// What an AudioSpecificConfig says.
+/// What an `AudioSpecificConfig` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AudioConfig {
     /// As in the codec string: 2 for LC, 5 for HE-AAC, 29 for its second version.
@@ -188,7 +188,7 @@ mod tests {
         bytes[17] = 2;
         bytes.extend(vec![0; if version == 1 { 16 } else { 0 }]);
         let length = config.len() as u8;
-        let mut esds = vec![0, 0, 0, 0, 3, 22 + length, 0, 1, 0, 4, 15 + length, 0x40, 0x15];
+        let mut esds = vec![0, 0, 0, 0, 3, 20 + length, 0, 1, 0, 4, 15 + length, 0x40, 0x15];
         esds.extend([0; 11]);
         esds.extend([5, length]);
         esds.extend(config);

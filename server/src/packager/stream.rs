@@ -120,11 +120,13 @@ impl Stream {
 }
 
 /// File name of a segment by its number, from 0.
+#[must_use]
 pub fn segment_file(number: usize) -> String {
     format!("{number:05}.m4s")
 }
 
 /// The number in a segment's file name, where it is one.
+#[must_use]
 pub fn segment_number(file: &str) -> Option<usize> {
     let number = file.strip_suffix(".m4s")?.parse().ok()?;
     // Numbers have other spellings that are never written.

@@ -272,14 +272,8 @@ impl Walk<'_> {
         let at = &mut self.at;
         at.sample += 1;
         let sync = Self::is_sync(self.tables, at);
-        let sample = Sample {
-            offset: at.offset,
-            size,
-            decoded_at: at.decoded_at,
-            duration: at.duration,
-            composition: at.composition,
-            sync,
-        };
+        let sample =
+            Sample { offset: at.offset, size, decoded_at: at.decoded_at, duration: at.duration, composition: at.composition, sync };
         at.offset = end;
         at.decoded_at += u64::from(at.duration);
         at.durations_left -= 1;
