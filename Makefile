@@ -157,6 +157,14 @@ bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded
 bench-slow-clients: build ## 1,000 slow bodies beside an upload, and bodies that want memory
 	@node benches/slow-clients/run.mjs $(abspath $(TARGET)/release/millrace)
 
+CLIPS = $(or $(FOLDER),$(TARGET)/packager-clips)
+.PHONY: bench-packager
+bench-packager: setup-test ## Packaged segments held against their sources frame by frame, played in Chromium, and timed beside ffmpeg
+	@cargo build --release -p server --example package
+	@benches/packager/verify.py $(TARGET)/release/examples/package $(CLIPS)
+	@node benches/packager/play.mjs $(TARGET)/release/examples/package $(CLIPS)/*[a-z].mp4
+	@benches/packager/run.py $(TARGET)/release/examples/package $(CLIPS)
+
 ##@ Pieces
 .PHONY: setup
 setup: ## Install what building and running need

@@ -27,11 +27,11 @@ def copied(source, *more, before=()):
     return lambda out, folder: ffmpeg(*before, "-i", folder / source, "-c", "copy", *more, out)
 
 
-def late(which, seconds):
+def late(which, seconds, of="closed groups.mp4"):
     """Picture or sound begins later than the other, which an edit list says."""
 
     def make(out, folder):
-        source = folder / "closed groups.mp4"
+        source = folder / of
         tracks = ["0:v", "1:a"] if which == "picture" else ["1:v", "0:a"]
         ffmpeg("-itsoffset", seconds, "-i", source, "-i", source, "-map", tracks[0], "-map", tracks[1], "-c", "copy", out)
 
@@ -165,9 +165,11 @@ CLIPS = [
     ("longer sound.mp4", encoded(inputs=["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=5"] + SOUND), "packaged"),
     ("turned.mp4", copied("closed groups.mp4", "-metadata:s:v:0", "rotate=90"), "packaged"),
     ("mono 44.1 kHz.mp4", encoded("-ac", 1, "-ar", 44_100), "packaged"),
+    ("late sound, mono.mp4", late("sound", 0.9, "mono 44.1 kHz.mp4"), "packaged"),
     ("5.1.mp4", encoded("-ac", 6), "packaged"),
     ("no sound.mp4", encoded(audio=["-an"]), "packaged"),
     ("HE-AAC.mp4", high_efficiency, "packaged"),
+    ("late HE-AAC.mp4", late("sound", 0.9, "HE-AAC.mp4"), "begins too late"),
     ("stretched.mp4", encoded("-vf", "setsar=4/3"), "packaged"),
     ("interlaced.mp4", encoded("-flags", "+ildct+ilme", "-x264opts", "tff=1"), "packaged"),
     ("two sounds.mp4", encoded("-map", 0, "-map", 1, "-map", 1), "packaged"),

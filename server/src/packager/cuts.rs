@@ -27,9 +27,6 @@ const MOST_BYTES: u64 = 128 << 20;
 /// Most samples of one segment: ten seconds at 1,500 frames a second.
 const MOST_SAMPLES: u32 = 1 << 14;
 
-/// Packets in front of the first one that is heard: AAC adds each to the one before, and HE-AAC's upper half comes another one later.
-const WARM_UP: usize = 2;
-
 /// Ticks in a number of milliseconds.
 fn ticks(milliseconds: i64, timescale: u32) -> i64 {
     milliseconds * i64::from(timescale) / 1_000
@@ -98,6 +95,11 @@ pub(super) struct Cuts {
 }
 
 impl Cuts {
+    /// When the first sample is shown, or would be: less than 0 where an edit list hides it.
+    pub(super) fn begins(&self) -> i64 {
+        self.spans.first().map_or(0, |span| span.start)
+    }
+
     fn check(self) -> Result<Self> {
         let too_large = |span: &Span| span.bytes > MOST_BYTES || span.samples > MOST_SAMPLES;
         if self.spans.iter().any(too_large) { Err(Refusal::SegmentTooLarge) } else { Ok(self) }
@@ -224,20 +226,27 @@ impl PictureCut {
         self.cutter.take(&last.span, last.end)?;
         let mut spans = self.cutter.spans;
         spans.extend(self.cutter.open);
-        let begins = spans.first().map_or(0, |span| span.start);
-        if begins > ticks(LONGEST_GROUP_MS, self.cutter.timescale) {
+        let cuts = Cuts { spans, end: last.end, first, samples: self.samples, least_composition: self.least_composition };
+        if cuts.begins() > ticks(LONGEST_GROUP_MS, self.cutter.timescale) {
             return Err(Refusal::StartsLate);
         }
-        Cuts { spans, end: last.end, first, samples: self.samples, least_composition: self.least_composition }.check()
+        cuts.check()
     }
 }
 
 /// Cuts the sound where the picture is cut: at `bounds`, in the sound's ticks and in order, of which the last one is the picture's end.
-/// `None` where nothing of it is heard.
-pub(super) fn cut_sound(tables: &SampleTables, edit: Edit, timescale: u32, bounds: Vec<i64>) -> Result<Option<Cuts>> {
+/// `warm_up` packets in front of the first one that is heard are sent, for it is decoded with them. `None` where nothing of it is heard.
+pub(super) fn cut_sound(tables: &SampleTables, edit: Edit, timescale: u32, warm_up: usize, bounds: Vec<i64>) -> Result<Option<Cuts>> {
     let bounds = with_tail(bounds, tables, edit, timescale)?;
-    let mut sound =
-        SoundCut { edit, timescale, bounds: bounds.into_iter().peekable(), hidden: VecDeque::new(), spans: Vec::new(), sent: None };
+    let mut sound = SoundCut {
+        edit,
+        timescale,
+        warm_up,
+        bounds: bounds.into_iter().peekable(),
+        hidden: VecDeque::new(),
+        spans: Vec::new(),
+        sent: None,
+    };
     let mut walk = tables.walk(Checkpoint::default());
     loop {
         let here = walk.checkpoint();
@@ -276,7 +285,8 @@ struct SoundCut {
     edit: Edit,
     timescale: u32,
     bounds: Peekable<IntoIter<i64>>,
-    /// The last packets that are not heard.
+    /// How many packets that are not heard are sent, and the last ones so far.
+    warm_up: usize,
     hidden: VecDeque<(Checkpoint, Sample)>,
     spans: Vec<Span>,
     /// The first packet that is sent, and when the last one ends.
@@ -286,11 +296,11 @@ struct SoundCut {
 impl SoundCut {
     fn take(&mut self, here: Checkpoint, packet: &Sample) -> Result<()> {
         // Half a second is more than ten packets of the slowest kind: something is missing.
-        if packet.composition != 0 || i64::from(packet.duration) > ticks(500, self.timescale) {
+        if packet.composition != 0 || !packet.sync || i64::from(packet.duration) > ticks(500, self.timescale) {
             return Err(Refusal::SoundTimes);
         }
         if self.sent.is_none() && packet.shown_at() + i64::from(packet.duration) <= self.edit.start {
-            if self.hidden.len() == WARM_UP {
+            if self.hidden.len() >= self.warm_up {
                 self.hidden.pop_front();
             }
             self.hidden.push_back((here, *packet));

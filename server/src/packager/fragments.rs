@@ -1,8 +1,8 @@
 //! Fragments (`moof`, ISO/IEC 14496-12, 8.8), gathered into the same tables that a movie box would have: a run of samples becomes a chunk.
 //! Everything behind this is the same for both kinds of file.
 //!
-//! The bound on memory: a sample takes 4 bytes here and has a byte of its own in the file; what else it takes (at most 20 bytes, where
-//! time and order differ from its neighbour's) the fragment had to spell out in at least 4 bytes.
+//! The bound on memory: a sample takes 8 bytes here at most, and there are no more of them than bytes in the file, nor than 2²³; what else it
+//! takes (16 bytes, where time and order differ from its neighbour's) the fragment had to spell out in 8.
 
 use super::{
     boxes::{Children, Fields},

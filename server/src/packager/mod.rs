@@ -19,6 +19,7 @@ mod cuts;
 mod edits;
 mod fragments;
 mod init;
+mod lead;
 mod movie;
 mod opening;
 mod package;

@@ -21,11 +21,14 @@ const FIRST_READ: u64 = 64 << 10;
 /// Bytes of a read for the header of a box: a `moof` is often no longer.
 const READ: u64 = 4 << 10;
 
+/// What is left of a file is read whole up to this many bytes, while `moov` has not been found: it is likely to be just that.
+const LAST_READ: u64 = 1 << 20;
+
 /// What may be read for one source, in memory and in time.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes of `moov`, and of all `moof`s together. What is kept of them in memory is at most four times as much; a film of ten hours has
-    /// about 30 MB.
+    /// Bytes of `moov`, and of all `moof`s together. Of a `moov` as much is kept in memory, of `moof`s at most four times as much or 8 bytes a
+    /// sample; an hour of picture and sound has about 2 MB.
     pub table_bytes: u64,
     /// Reads. A fragmented file takes one a fragment: thousands are fine for a local file and too many over a network.
     pub reads: u32,
@@ -160,7 +163,8 @@ impl Opening {
     /// Looks at the box that begins at a byte, or comes to the end of the file, unless all is known.
     fn go_on(&mut self, at: u64) -> Result<()> {
         if self.has_box(at) {
-            self.step = Step::Boxes(at..self.size.min(at + READ));
+            let is_short = self.movie.is_none() && self.size - at <= LAST_READ;
+            self.step = Step::Boxes(at..if is_short { self.size } else { self.size.min(at + READ) });
             return Ok(());
         }
         if matches!(self.step, Step::Picture(..)) { Ok(()) } else { self.end() }

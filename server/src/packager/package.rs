@@ -52,7 +52,7 @@ impl Package {
             // A track without packets is as good as none.
             Some(audio) if audio.track.tables.count > 0 => {
                 language = Some(audio.track.language.clone());
-                Stream::sound(audio.track, &audio.media.entry, &stream)?.map(|stream| (stream, audio.media))
+                Stream::sound(audio.track, &audio.media, &stream)?.map(|stream| (stream, audio.media))
             }
             _ => None,
         };

@@ -78,7 +78,7 @@ pub enum Refusal {
     /// A cut inside a group of pictures: frames that were cut off, perhaps for a reason, would have to be sent.
     #[error("the film is cut inside a group of pictures")]
     TrimInsideGroup,
-    /// Picture or sound begins so late that holding the first frame or waiting for the sound is no answer.
+    /// Picture or sound begins so late that holding the first frame or leading with silence is no answer, or no silent packet is known.
     #[error("picture or sound begins too late")]
     StartsLate,
 
@@ -88,7 +88,7 @@ pub enum Refusal {
     /// An AAC that browsers do not decode everywhere, or a configuration that cannot be read.
     #[error("the AAC is neither LC nor HE")]
     AacKind,
-    /// Packets that are shown at other times than they are decoded, or with holes between them.
+    /// Packets that are shown at other times than they are decoded, that need others, or that have holes between them.
     #[error("the times of the sound are not usable")]
     SoundTimes,
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{
     cuts::{Shape, Span},
+    lead::{Lead, Silence},
     refusal::Result,
     tables::{Sample, SampleTables},
 };
@@ -21,7 +22,7 @@ const STYP: &[u8; 24] = b"\0\0\0\x18stypmsdh\0\0\0\0msdhcmfs";
 /// One media segment: a header, then bytes of the source.
 #[derive(Debug, Clone)]
 pub struct Segment {
-    /// `styp`, `moof`, and the header of `mdat`.
+    /// `styp`, `moof`, and the header of `mdat`; where sound begins late, packets of silence too.
     pub header: Bytes,
     /// What follows, in this order: ranges of the source, none empty.
     pub ranges: Vec<Range<u64>>,
@@ -76,8 +77,15 @@ pub(super) struct Emission {
     pub(super) decode_shift: i64,
     /// Composition offset in the segments less that in the tables; makes all of them 0 or more.
     pub(super) composition_shift: i64,
-    /// How much longer the first sample of all lasts, which begins that much sooner: it fills the time before the first frame.
-    pub(super) hold: u32,
+    /// What fills the time before the first sample of all.
+    pub(super) lead: Lead,
+}
+
+impl Emission {
+    /// What comes in front of segment `number`, from 0.
+    fn lead(&self, number: u32) -> Lead {
+        if number == 0 { self.lead } else { Lead::None }
+    }
 }
 
 /// What is spelled out for each sample of a segment, and what is said once.
@@ -98,10 +106,10 @@ enum Syncs {
 }
 
 impl Layout {
-    fn of(span: &Span, emission: Emission, is_first: bool) -> Self {
+    fn of(span: &Span, emission: Emission, number: u32) -> Self {
         let Shape { duration, composition, syncs } = span.shape;
         Self {
-            duration: duration.filter(|_| !is_first || emission.hold == 0),
+            duration: duration.filter(|_| emission.lead(number).ticks() == 0),
             compositions: composition.is_none_or(|composition| i64::from(composition) + emission.composition_shift != 0),
             syncs: match syncs {
                 syncs if syncs == span.samples => Syncs::All,
@@ -130,18 +138,25 @@ impl Layout {
     }
 }
 
-/// Bytes of a segment, header included.
-pub(super) fn length(span: &Span, emission: Emission, is_first: bool) -> u64 {
-    let (_, moof) = Layout::of(span, emission, is_first).lengths(span.samples);
-    STYP.len() as u64 + moof + 8 + span.bytes
+/// Samples of a segment, and bytes of them.
+fn content(span: &Span, emission: Emission, number: u32) -> (u32, u64) {
+    let silence = emission.lead(number).silence();
+    (span.samples + silence.map_or(0, |silence| silence.count), span.bytes + silence.map_or(0, Silence::bytes))
+}
+
+/// Bytes of segment `number`, from 0, which is `span`; header included.
+pub(super) fn length(span: &Span, emission: Emission, number: u32) -> u64 {
+    let (samples, bytes) = content(span, emission, number);
+    let (_, moof) = Layout::of(span, emission, number).lengths(samples);
+    STYP.len() as u64 + moof + 8 + bytes
 }
 
 /// Builds segment `number`, from 0, which is `span`.
 pub(super) fn build(tables: &SampleTables, span: &Span, emission: Emission, number: u32) -> Result<Segment> {
-    let is_first = number == 0;
-    let layout = Layout::of(span, emission, is_first);
-    let (trun, moof) = layout.lengths(span.samples);
-    let length = length(span, emission, is_first);
+    let (layout, lead) = (Layout::of(span, emission, number), emission.lead(number));
+    let (samples, bytes) = content(span, emission, number);
+    let (trun, moof) = layout.lengths(samples);
+    let length = length(span, emission, number);
     let mut out = Vec::with_capacity((length - span.bytes) as usize);
     out.extend(STYP);
     let mut walk = tables.walk(span.from);
@@ -149,11 +164,13 @@ pub(super) fn build(tables: &SampleTables, span: &Span, emission: Emission, numb
     for index in 0..span.samples {
         let Some(mut sample) = walk.next_sample()? else { break };
         if index == 0 {
-            // A film's first frame is held from the beginning, and all times are 0 or more: see `Track::new`.
-            let hold = if is_first { emission.hold } else { 0 };
-            let time = (sample.decoded_at as i64 + emission.decode_shift - i64::from(hold)).max(0);
-            sample.duration = sample.duration.saturating_add(hold);
-            write_head(&mut out, layout, Head { number, samples: span.samples, time: time as u64, moof, trun });
+            // The shift makes all times 0 or more; see `Stream`.
+            let time = (sample.decoded_at as i64 + emission.decode_shift - lead.ticks()).max(0);
+            sample.duration = sample.duration.saturating_add(lead.hold());
+            write_head(&mut out, layout, Head { number, samples, time: time as u64, moof, trun });
+            if let Some(silence) = lead.silence() {
+                write_silence(&mut out, layout, silence, sample);
+            }
         }
         write_sample(&mut out, layout, &sample, emission);
         let end = sample.offset + u64::from(sample.size);
@@ -163,8 +180,11 @@ pub(super) fn build(tables: &SampleTables, span: &Span, emission: Emission, numb
             _ => ranges.push(sample.offset..end),
         }
     }
-    put(&mut out, &[(span.bytes + 8) as u32]);
+    put(&mut out, &[(bytes + 8) as u32]);
     out.extend(b"mdat");
+    if let Some(silence) = lead.silence() {
+        (0..silence.count).for_each(|_| out.extend(silence.packet));
+    }
     Ok(Segment { header: out.into(), ranges, length })
 }
 
@@ -210,6 +230,16 @@ fn write_head(out: &mut Vec<u8>, layout: Layout, head: Head) {
     put(out, &[flags, head.samples, head.moof as u32 + 8]);
     if layout.syncs == Syncs::First {
         put(out, &[SYNC]);
+    }
+}
+
+/// The packets in front of the first one, `like` which they are but for size and length.
+fn write_silence(out: &mut Vec<u8>, layout: Layout, silence: Silence, like: Sample) {
+    for index in 0..silence.count {
+        let duration = silence.duration + if index == 0 { silence.rest } else { 0 };
+        let packet = Sample { duration, size: silence.packet.len() as u32, ..like };
+        // No sound has composition offsets.
+        write_sample(out, layout, &packet, Emission::default());
     }
 }
 

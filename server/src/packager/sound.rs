@@ -26,9 +26,20 @@ pub(super) struct Sound {
     pub(super) channels: u32,
     /// Whether it is HE-AAC.
     pub(super) high_efficiency: bool,
+    /// A silent packet, where one is known.
+    pub(super) silence: Option<&'static [u8]>,
 }
 
+/// Packets of AAC-LC with no scale factor bands, which every decoder turns into zeros: one channel, and two with one window.
+const SILENCE: [&[u8]; 2] = [&[0x00, 0xc8, 0x00, 0x80, 0x23, 0x80], &[0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80]];
+
 impl Sound {
+    /// How many packets a decoder needs in front of one for it to come out right: AAC adds each to the one before, and HE-AAC's upper half comes
+    /// another one later. No more: they are hidden by an edit list, which Chromium's own HLS player does not read.
+    pub(super) fn warm_up(&self) -> usize {
+        if self.high_efficiency { 2 } else { 1 }
+    }
+
     /// Reads the sample entry `kind` with `content`.
     pub(super) fn read(kind: [u8; 4], content: &[u8]) -> Result<Self> {
         if kind != *b"mp4a" {
@@ -59,7 +70,9 @@ impl Sound {
         let codec = format!("mp4a.40.{}", config.object_type);
         let audio = Audio { data_reference_index: 1, channel_count, sample_size, sample_rate };
         let entry = Codec::Mp4a(Mp4a { audio, esds: esds(bytes), btrt: None, taic: None });
-        Ok(Self { entry, codec, channels: config.channels, high_efficiency: config.object_type != 2 })
+        let high_efficiency = config.object_type != 2;
+        let silence = SILENCE.get(config.channels as usize - 1).copied().filter(|_| !high_efficiency);
+        Ok(Self { entry, codec, channels: config.channels, high_efficiency, silence })
     }
 }
 

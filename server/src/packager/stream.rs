@@ -7,9 +7,11 @@ use mp4_atom::Codec;
 use super::{
     cuts::{Cuts, Span, cut_picture, cut_sound},
     init::Init,
+    lead::Lead,
     movie::TrackBox,
     refusal::{Refusal, Result},
     segment::{self, Emission, Segment},
+    sound::Sound,
     tables::SampleTables,
 };
 
@@ -35,24 +37,22 @@ impl Stream {
         let cuts = cut_picture(&track.tables, track.edit, track.timescale)?;
         let first = i64::from(cuts.first.composition);
         let composition_shift = i64::from(-cuts.least_composition.min(0));
-        // A picture that begins late is held from the beginning: players take the first fragment of the picture as the film's beginning, and
-        // would leave out the sound before it. `cut_picture` has bounded how late, and nothing begins before 0.
-        let hold = cuts.spans.first().map_or(0, |span| span.start);
-        let hold = u32::try_from(hold).map_err(|_| Refusal::StartsLate)?;
+        let lead = Lead::of_picture(cuts.begins())?;
         // The first sample's decode time is the time at which it is shown; the edit list takes its offset away again, and everybody else's.
-        let emission = Emission { decode_shift: track.edit.shift() + first, composition_shift, hold };
+        let emission = Emission { decode_shift: track.edit.shift() + first, composition_shift, lead };
         Self::new(track, entry, true, cuts, emission, first + composition_shift)
     }
 
     /// The sound, cut where `picture` is; `None` where nothing of it is heard.
-    pub(super) fn sound(track: TrackBox, entry: &Codec, picture: &Self) -> Result<Option<Self>> {
+    pub(super) fn sound(track: TrackBox, sound: &Sound, picture: &Self) -> Result<Option<Self>> {
         let bounds = picture.spans.iter().skip(1).map(|span| span.start).chain([picture.end]);
         let bounds = bounds.map(|bound| rescale(bound, track.timescale, picture.timescale)).collect();
-        let Some(cuts) = cut_sound(&track.tables, track.edit, track.timescale, bounds)? else { return Ok(None) };
+        let Some(cuts) = cut_sound(&track.tables, track.edit, track.timescale, sound.warm_up(), bounds)? else { return Ok(None) };
         // What is sent only to be heard with what follows lies before 0: decode times begin there, and the edit list hides it.
-        let hidden = -cuts.spans.first().map_or(0, |span| span.start).min(0);
-        let emission = Emission { decode_shift: track.edit.shift() + hidden, composition_shift: 0, hold: 0 };
-        Self::new(track, entry, false, cuts, emission, hidden).map(Some)
+        let hidden = -cuts.begins().min(0);
+        let lead = Lead::of_sound(cuts.begins(), track.timescale, usual_duration(&track.tables), sound.silence)?;
+        let emission = Emission { decode_shift: track.edit.shift() + hidden, composition_shift: 0, lead };
+        Self::new(track, &sound.entry, false, cuts, emission, hidden).map(Some)
     }
 
     fn new(track: TrackBox, entry: &Codec, is_video: bool, cuts: Cuts, emission: Emission, media_start: i64) -> Result<Self> {
@@ -92,23 +92,14 @@ impl Stream {
         let segments = self.spans.iter().zip(starts).enumerate().map(|(number, (span, end))| {
             let end_us = u64::try_from(rescale(end, 1_000_000, self.timescale)).unwrap_or(0).max(last_us);
             let duration_us = end_us - std::mem::replace(&mut last_us, end_us);
-            playlist::Segment { file: segment_file(number), duration_us, bytes: segment::length(span, self.emission, number == 0) }
+            playlist::Segment { file: segment_file(number), duration_us, bytes: segment::length(span, self.emission, number as u32) }
         });
         MediaPlaylist { init: INIT_FILE.into(), segments: segments.collect() }
     }
 
     /// Frames per second, as a fraction: by the duration that nearly all samples have, else the mean.
     pub(super) fn frame_rate(&self) -> (u32, u32) {
-        // The candidate of a majority vote is the duration of most samples, if any duration is.
-        let (mut candidate, mut votes) = (0, 0_i64);
-        for [count, duration] in self.tables.durations() {
-            let count = i64::from(count);
-            (candidate, votes) = match () {
-                () if duration == candidate => (candidate, votes + count),
-                () if votes >= count => (candidate, votes - count),
-                () => (duration, count - votes),
-            };
-        }
+        let candidate = usual_duration(&self.tables);
         let of_it = self.tables.durations().filter(|[_, duration]| *duration == candidate);
         let share = of_it.map(|[count, _]| u64::from(count)).sum::<u64>();
         if candidate > 0 && share.saturating_mul(10) >= u64::from(self.tables.count) * 9 {
@@ -117,6 +108,20 @@ impl Stream {
         let length = u64::try_from(self.end).unwrap_or(1).max(1);
         reduced(self.samples.saturating_mul(u64::from(self.timescale)), length)
     }
+}
+
+/// The duration that more than half of the samples have, if there is one: the candidate of a majority vote.
+fn usual_duration(tables: &SampleTables) -> u32 {
+    let (mut candidate, mut votes) = (0, 0_i64);
+    for [count, duration] in tables.durations() {
+        let count = i64::from(count);
+        (candidate, votes) = match () {
+            () if duration == candidate => (candidate, votes + count),
+            () if votes >= count => (candidate, votes - count),
+            () => (duration, count - votes),
+        };
+    }
+    candidate
 }
 
 /// File name of a segment by its number, from 0.
