@@ -162,7 +162,7 @@ CLIPS = $(or $(FOLDER),$(TARGET)/packager-clips)
 bench-packager: setup-test ## Packaged segments held against their sources frame by frame, played in Chromium, and timed beside ffmpeg
 	@cargo build --release -p server --example package
 	@benches/packager/verify.py $(TARGET)/release/examples/package $(CLIPS)
-	@node benches/packager/play.mjs $(TARGET)/release/examples/package $(CLIPS)/*[a-z].mp4
+	@node benches/packager/play.mjs $(TARGET)/release/examples/package $(CLIPS)/*.m[po][4v]
 	@benches/packager/run.py $(TARGET)/release/examples/package $(CLIPS)
 
 ##@ Pieces

@@ -7,7 +7,8 @@
 //!
 //! What is packaged: one H.264 picture (Baseline, Main, High; 8-bit 4:2:0, level 5.2 at most) with closed groups of at most 10.5 s, and AAC
 //! (LC or HE) or no sound. One edit, of whole groups; pauses of at most 10.5 s before it; the picture turned by quarters at most. The rest is
-//! refused and goes to the encoder: [`Refusal`] has a sentence for each reason.
+//! refused and goes to the encoder: [`Refusal`] has a sentence for each reason. What begins late is filled: the first frame is held, silence leads
+//! the sound.
 //!
 //! What a file says is not believed: every count, size and place is held against the length of the file, nothing recurses, and memory is
 //! bounded by [`Limits`] and by a small multiple of the file's own tables.

@@ -1,5 +1,6 @@
 //! The packager as a whole, on films that are written here: what comes out is read by another parser and held against what went in.
 
+mod entries;
 mod film;
 mod hostile;
 mod reading;

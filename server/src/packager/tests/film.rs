@@ -214,7 +214,7 @@ fn moof(runs: [&[Piece]; 2], times: [u64; 2], offsets: [u32; 2]) -> Vec<u8> {
     boxed(b"moof", &[full(b"mfhd", 0, &words(&[1])), traf(0), traf(1)].concat())
 }
 
-fn picture_entry() -> Vec<u8> {
+pub(super) fn picture_entry() -> Vec<u8> {
     let mut content = vec![0; 78];
     content[7] = 1;
     content[24..28].copy_from_slice(&[1, 64, 0, 240]);
