@@ -134,6 +134,10 @@ failpoints: setup-test site ## Death at each commit and rename, once each
 	@cargo build --bin millrace
 	@end2end/chaos/failpoints.py $(TARGET)/failpoints/millrace
 
+.PHONY: fuzz-packager
+fuzz-packager: ## What a fuzzer makes of small films, an hour of it: FUZZ_SECONDS=60 for less
+	@scripts/fuzz-packager.sh $(or $(FUZZ_SECONDS),3600)
+
 .PHONY: faults
 faults: setup-test site ## Workers frozen beyond their lease and with clocks an hour off, on SQLite and on PostgreSQL; ten minutes each
 	@cargo build --bin millrace
