@@ -139,6 +139,10 @@ outage: setup-test site ## PostgreSQL is stopped and frozen while a film plays a
 	@cargo build --bin millrace
 	@end2end/faults/outage.py $(TARGET)/debug/millrace
 
+.PHONY: fuzz-packager
+fuzz-packager: ## What a fuzzer makes of small films, an hour of it: FUZZ_SECONDS=60 for less
+	@scripts/fuzz-packager.sh $(or $(FUZZ_SECONDS),3600)
+
 .PHONY: faults
 faults: setup-test site ## Workers frozen beyond their lease and with clocks an hour off, on SQLite and on PostgreSQL; ten minutes each
 	@cargo build --bin millrace
@@ -161,6 +165,14 @@ bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded
 .PHONY: bench-slow-clients
 bench-slow-clients: build ## 1,000 slow bodies beside an upload, and bodies that want memory
 	@node benches/slow-clients/run.mjs $(abspath $(TARGET)/release/millrace)
+
+CLIPS = $(or $(FOLDER),$(TARGET)/packager-clips)
+.PHONY: bench-packager
+bench-packager: setup-test ## Packaged segments held against their sources frame by frame, played in Chromium, and timed beside ffmpeg
+	@cargo build --release -p server --example package
+	@benches/packager/verify.py $(TARGET)/release/examples/package $(CLIPS)
+	@node benches/packager/play.mjs $(TARGET)/release/examples/package $(CLIPS)/*.m[po][4v]
+	@benches/packager/run.py $(TARGET)/release/examples/package $(CLIPS)
 
 ##@ Pieces
 .PHONY: setup

@@ -95,7 +95,7 @@ const FEWEST_FRAMES_PER_SECOND: f64 = 5.0;
 /// Longest distance between key frames that is copied. Segments can only be cut there. x264's habit of a key frame every 250
 /// frames makes 10.4 s at 24 frames per second, and most screen recordings and exports keep to it: a lower limit would
 /// re-encode the ordinary case for the sake of shorter segments. The classic HLS target of 10 s shows that players live with it.
-const LONGEST_GOP_MS: u64 = 10_500;
+pub const LONGEST_GOP_MS: u64 = 10_500;
 
 /// A copied rung may have this many times the bits of one we would make, before it is a burden to those who watch it.
 const COPY_BITRATE_FACTOR: f64 = 2.5;

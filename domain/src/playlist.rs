@@ -30,15 +30,34 @@ pub struct MediaPlaylist {
 impl MediaPlaylist {
     /// The finished playlist. `uri` turns a file name into what is written: a signed URL, on the way to a player.
     pub fn render(&self, uri: impl Fn(&str) -> String) -> String {
-        let mut text = String::with_capacity(256 + self.segments.len() * 200);
+        let mut text = self.render_segments("VOD", &self.segments, uri);
+        text.push_str("#EXT-X-ENDLIST\n");
+        text
+    }
+
+    /// The playlist while only the first `there` segments can be fetched and more will follow. Its target duration is that of all of them, for it
+    /// must not change (RFC 8216, 6.2.1), and players begin with the film and not where a broadcast would be. Once all are there it is complete.
+    pub fn render_growing(&self, there: usize, uri: impl Fn(&str) -> String) -> String {
+        let segments = self.segments.get(..there).unwrap_or(&self.segments);
+        let mut text = self.render_segments("EVENT", segments, uri);
+        if segments.len() == self.segments.len() {
+            text.push_str("#EXT-X-ENDLIST\n");
+        }
+        text
+    }
+
+    fn render_segments(&self, kind: &str, segments: &[Segment], uri: impl Fn(&str) -> String) -> String {
+        let mut text = String::with_capacity(256 + segments.len() * 200);
         text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
         let _ = writeln!(text, "#EXT-X-TARGETDURATION:{}", self.target_duration());
-        text.push_str("#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+        let _ = writeln!(text, "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:{kind}\n#EXT-X-INDEPENDENT-SEGMENTS");
+        if kind == "EVENT" {
+            text.push_str("#EXT-X-START:TIME-OFFSET=0\n");
+        }
         let _ = writeln!(text, "#EXT-X-MAP:URI=\"{}\"", uri(&self.init));
-        for segment in &self.segments {
+        for segment in segments {
             let _ = writeln!(text, "#EXTINF:{:.6},\n{}", segment.duration_us as f64 / 1e6, uri(&segment.file));
         }
-        text.push_str("#EXT-X-ENDLIST\n");
         text
     }
 
@@ -237,6 +256,21 @@ mod tests {
         assert_eq!(parsed.segments.len(), 2);
         assert_eq!(parsed.segments[0].uri, "https://cdn.example/00000.m4s?e=1&s=2");
         assert!(parsed.segments.iter().all(|segment| segment.duration.round() <= 4.0));
+    }
+
+    #[test]
+    fn a_growing_playlist_keeps_its_target_and_ends_when_all_is_there() {
+        let playlist = playlist(&[(4_000_000, 1), (9_600_000, 1), (2_000_000, 1)]);
+        let texts: Vec<_> = (0..=4).map(|there| playlist.render_growing(there, str::to_owned)).collect();
+        for (there, text) in texts.iter().enumerate() {
+            let parsed = m3u8_rs::parse_media_playlist_res(text.as_bytes()).expect("a valid playlist");
+            assert_eq!((parsed.target_duration, parsed.segments.len()), (10, there.min(3)));
+            assert_eq!(parsed.playlist_type, Some(m3u8_rs::MediaPlaylistType::Event));
+            assert_eq!(parsed.end_list, there >= 3);
+            assert!(text.contains("#EXT-X-START:TIME-OFFSET=0\n"));
+        }
+        // What was there stays as it is: a player reads on where it was.
+        assert!(texts[2].starts_with(&texts[1]) && texts[3].starts_with(&texts[2]));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod error;
 pub mod failpoints;
 pub mod http;
+pub mod packager;
 pub mod ports;
 pub mod process_name;
 pub mod services;
