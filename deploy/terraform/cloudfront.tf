@@ -179,6 +179,18 @@ resource "aws_cloudfront_distribution" "media" {
     trusted_key_groups         = [aws_cloudfront_key_group.signing.id]
   }
 
+  # Segments that the application cuts from a source on request: what plays before anything is encoded. Kept as those in the bucket are.
+  ordered_cache_behavior {
+    path_pattern               = "/packaged/*"
+    target_origin_id           = "app"
+    viewer_protocol_policy     = var.require_tls ? "https-only" : "allow-all"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD"]
+    cache_policy_id            = aws_cloudfront_cache_policy.media.id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.this.id
+    trusted_key_groups         = [aws_cloudfront_key_group.signing.id]
+  }
+
   # CloudFront keeps errors for 10 s by itself. A segment that was asked for a moment too early should be there on the next try.
   dynamic "custom_error_response" {
     for_each = toset([403, 404])

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
 use crate::{
-    config::Settings,
+    config::{CdnKind, Settings},
     http::{AppState, metrics::Metrics, rate_limits::RateLimits},
     ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
     process_name::ProcessName,
@@ -23,7 +24,8 @@ use crate::{
         grants::Grants,
         invites::Invites,
         jobs::Jobs,
-        playback::{Lifetimes, Playbacks, Sight},
+        packages::Packages,
+        playback::{Delivery, Lifetimes, Playbacks, Sight},
         private_media::PrivateMedia,
         readiness::Readiness,
         removals::Removals,
@@ -31,8 +33,8 @@ use crate::{
         sources::Sources,
         storage::{Storage, StorageLimits},
         store_audit::StoreAudit,
-        transcodes::Transcodes,
-        uploads::{UploadLimits, Uploads},
+        transcodes::{Transcodes, Viewers},
+        uploads::{Next, UploadLimits, Uploads},
         users::Users,
         videos::Videos,
         vitals::Vitals,
@@ -68,7 +70,8 @@ pub fn assemble(
     let changes = Changes::default();
     let private_media = PrivateMedia::default();
     let database_watch = DatabaseWatch::default();
-    let removals = Removals::new(db(), Arc::clone(&store), Arc::clone(&transcoder), Arc::clone(&cdn));
+    let packages = Packages::new(db(), Arc::clone(&store), changes.clone(), delivers_packages(&settings));
+    let removals = Removals::new(db(), Arc::clone(&store), Arc::clone(&transcoder), Arc::clone(&cdn), packages.clone());
     let videos = Videos::new(db(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone(), private_media.clone());
     let limits = UploadLimits {
         max_size: settings.upload.max_size_bytes,
@@ -84,7 +87,8 @@ pub fn assemble(
         scratch_dir: settings.transcode.scratch_dir.clone(),
     };
     let storage = Storage::new(db(), Arc::clone(&store), store_audit.clone(), room);
-    let uploads = Uploads::new(db(), Arc::clone(&store), Arc::clone(&queue), changes.clone(), videos.clone(), storage.clone(), limits);
+    let next = Next { queue: Arc::clone(&queue), packages: packages.clone() };
+    let uploads = Uploads::new(db(), Arc::clone(&store), next, changes.clone(), videos.clone(), storage.clone(), limits);
     let jobs = Jobs::new(db(), ProcessName::own());
     let transcodes = Transcodes::new(
         db(),
@@ -93,13 +97,14 @@ pub fn assemble(
         jobs.clone(),
         removals.clone(),
         storage.clone(),
-        changes.clone(),
+        Viewers { changes: changes.clone(), packages: packages.clone() },
     );
     let lifetimes = Lifetimes { renewed: settings.playback.renewal_seconds, margin: settings.playback.link_lifetime_minutes * 60 };
     let grants = Grants::new(db(), keys.clone(), private_media.clone(), settings.public_url.clone());
     let embed_rules = EmbedRules::new(db(), grants.clone());
     let sight = Sight { database: database_watch.clone(), private_media: private_media.clone() };
-    let playback = Playbacks::new(db(), Arc::clone(&cdn), keys, grants.clone(), settings.public_url.clone(), lifetimes, sight);
+    let delivery = Delivery { cdn: Arc::clone(&cdn), packages: packages.clone() };
+    let playback = Playbacks::new(db(), delivery, keys, grants.clone(), settings.public_url.clone(), lifetimes, sight);
     let sources = Sources::new(db(), settings.upload.source_retention_days);
     let users = Users::new(db(), videos.clone());
     let backlogs = Backlogs::new(db(), videos.clone());
@@ -145,6 +150,7 @@ pub fn assemble(
         rate_limits: RateLimits::new(&settings.http),
         settings: Arc::new(settings),
         store,
+        packages,
         storage,
         private_media,
         cdn,
@@ -154,4 +160,9 @@ pub fn assemble(
         shutdown,
     };
     (state, worker)
+}
+
+/// Whether what is made on request can be delivered: a distribution asks us for it by a secret that only it knows, or not at all.
+fn delivers_packages(settings: &Settings) -> bool {
+    settings.ports.cdn != CdnKind::Cloudfront || !settings.cloudfront.origin_secret.expose_secret().is_empty()
 }

@@ -123,6 +123,11 @@ impl CloudFrontCdn {
     }
 }
 
+/// Where the distribution asks us for what is made on request; the path pattern stands in its configuration.
+fn packaged_prefix(generation: GenerationId) -> String {
+    format!("packaged/{generation}/")
+}
+
 /// Base64 in CloudFront's own alphabet for URLs.
 fn url_safe(bytes: &[u8]) -> String {
     STANDARD.encode(bytes).replace('+', "-").replace('=', "_").replace('/', "~")
@@ -132,6 +137,10 @@ fn url_safe(bytes: &[u8]) -> String {
 impl Cdn for CloudFrontCdn {
     fn sign(&self, generation: GenerationId, _audience: Audience, expires_at: u64) -> SignedPrefix {
         self.sign_below(&StorageKey::generation_prefix(generation), expires_at)
+    }
+
+    fn sign_packaged(&self, generation: GenerationId, _audience: Audience, expires_at: u64) -> SignedPrefix {
+        self.sign_below(&packaged_prefix(generation), expires_at)
     }
 
     fn sign_file(&self, generation: GenerationId, _audience: Audience, file: &str, expires_at: u64) -> String {
@@ -150,7 +159,18 @@ impl Cdn for CloudFrontCdn {
     }
 
     async fn withdraw(&self, generation: GenerationId) -> Result<(), CdnError> {
-        let path = format!("/{}*", StorageKey::generation_prefix(generation));
+        self.invalidate(generation, &StorageKey::generation_prefix(generation)).await
+    }
+
+    async fn withdraw_packaged(&self, generation: GenerationId) -> Result<(), CdnError> {
+        self.invalidate(generation, &packaged_prefix(generation)).await
+    }
+}
+
+impl CloudFrontCdn {
+    /// Takes all that is below a prefix out of the edges' caches.
+    async fn invalidate(&self, generation: GenerationId, prefix: &str) -> Result<(), CdnError> {
+        let path = format!("/{prefix}*");
         let failed = |error: aws_sdk_cloudfront::error::BuildError| CdnError(Box::new(error));
         let paths = Paths::builder().quantity(1).items(path).build().map_err(failed)?;
         // The same reference asks for the same invalidation: a repeat within the minute starts no second one, a later one does.

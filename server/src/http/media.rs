@@ -7,12 +7,20 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use domain::{
     error::{Code, Problem},
+    ids::GenerationId,
     storage_key::StorageKey,
 };
+use futures::StreamExt;
 
-use super::{AppState, body::Ids, playback::CORS, problem::Refusal};
+use super::{
+    AppState,
+    body::Ids,
+    playback::{CORS, CheckedByDistribution},
+    problem::Refusal,
+};
 use crate::{
     clock::now_seconds,
     error::Error,
@@ -40,6 +48,24 @@ pub async fn media(
         // It may have been revoked where we cannot see it.
         return (CORS, Refusal(Problem::unavailable())).into_response();
     }
+    serve(&state, &key, &headers).await
+}
+
+/// `GET /packaged/{generation}/{file}`, by a distribution that has checked the signature.
+pub async fn packaged(
+    _: CheckedByDistribution,
+    State(state): State<AppState>,
+    Ids((generation, file)): Ids<(GenerationId, String)>,
+    headers: HeaderMap,
+) -> Response {
+    match StorageKey::published(generation, &file) {
+        Some(key) => serve(&state, &key, &headers).await,
+        None => (CORS, Refusal(Problem::not_found())).into_response(),
+    }
+}
+
+async fn serve(state: &AppState, key: &StorageKey, headers: &HeaderMap) -> Response {
+    let StorageKey::Published { generation, file } = key else { return (CORS, Refusal(Problem::not_found())).into_response() };
     // Objects never change, so their name is their validator.
     let etag = format!("\"{generation}/{file}\"");
     let asked = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -51,8 +77,8 @@ pub async fn media(
     }
     let may_range = asked(header::IF_RANGE).is_none_or(|tag| tag == etag);
     let range = asked(header::RANGE).filter(|_| may_range);
-    match read(&state, &key, range).await {
-        Ok(read) => body(read, &key, &etag, range.is_some()),
+    match read(state, key, range).await {
+        Ok(read) => body(read, key, &etag, range.is_some()),
         Err(BlobError::RangeNotSatisfiable(size)) => {
             (StatusCode::RANGE_NOT_SATISFIABLE, CORS, [(header::CONTENT_RANGE, format!("bytes */{size}"))]).into_response()
         }
@@ -71,6 +97,33 @@ pub async fn preflight() -> Response {
 }
 
 async fn read(state: &AppState, key: &StorageKey, range: Option<&str>) -> Result<BlobRead, BlobError> {
+    let StorageKey::Published { generation, file } = key else { return Err(BlobError::NotFound) };
+    if !state.packages.knows(*generation) {
+        match stored(state, key, range).await {
+            Err(BlobError::NotFound) => {}
+            read => return read,
+        }
+    }
+    // What is in no store may be made of a source.
+    let whole = state.packages.object(*generation, file).await?;
+    part(&whole, range)
+}
+
+/// What a range asks of bytes that are all there.
+fn part(whole: &Bytes, range: Option<&str>) -> Result<BlobRead, BlobError> {
+    let size = whole.len() as u64;
+    let (first, end) = match range.map_or(Asked::Whole, parse_range) {
+        Asked::Whole => (0, size),
+        Asked::Part(range) if range.first < size => (range.first, range.last.map_or(size, |last| last.saturating_add(1).min(size))),
+        Asked::Last(count) if count > 0 => (size.saturating_sub(count), size),
+        Asked::Part(_) | Asked::Last(_) => return Err(BlobError::RangeNotSatisfiable(size)),
+    };
+    let bytes = whole.slice(first as usize..end as usize);
+    let length = bytes.len() as u64;
+    Ok(BlobRead { size, offset: first, length, body: futures::stream::once(async move { Ok(bytes) }).boxed() })
+}
+
+async fn stored(state: &AppState, key: &StorageKey, range: Option<&str>) -> Result<BlobRead, BlobError> {
     match range.map(parse_range) {
         None | Some(Asked::Whole) => state.store.get(key, None).await,
         Some(Asked::Part(range)) => state.store.get(key, Some(range)).await,

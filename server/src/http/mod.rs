@@ -16,7 +16,7 @@ use crate::{
     ports::{blob_store::BlobStore, cdn::Cdn},
     services::{
         accounts::Accounts, alerts::Alerts, api_keys::ApiKeys, audit_log::AuditLog, backlog::Backlogs, changes::Changes,
-        database_watch::DatabaseWatch, embed_hosts::EmbedRules, grants::Grants, invites::Invites, playback::Playbacks,
+        database_watch::DatabaseWatch, embed_hosts::EmbedRules, grants::Grants, invites::Invites, packages::Packages, playback::Playbacks,
         private_media::PrivateMedia, readiness::Readiness, sessions::Sessions, storage::Storage, uploads::Uploads, users::Users,
         videos::Videos,
     },
@@ -94,6 +94,8 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Where published bytes are, for our own origin.
     pub store: Arc<dyn BlobStore>,
+    /// What is cut from sources on request.
+    pub packages: Packages,
     /// Who has taken up how much, and how much is left.
     pub storage: Storage,
     /// Which of them belong to private videos.
@@ -154,6 +156,7 @@ where
         .route("/hls/{grant}/index.m3u8", get(playback::multivariant))
         .route("/hls/{grant}/{generation}/{playlist}", get(playback::media_playlist))
         .route("/media/{generation}/{*file}", get(media::media).options(media::preflight))
+        .route("/packaged/{generation}/{*file}", get(media::packaged))
         .route("/oembed", get(oembed::oembed))
         .route("/api/openapi.json", get(openapi::openapi_json))
         .route("/api/docs", get(openapi::docs))

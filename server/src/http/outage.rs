@@ -15,7 +15,8 @@ use super::{AppState, headers::Page, problem::Refusal};
 const PAGE: &str = include_str!("outage.html");
 
 /// What needs no database, or does without it for a while.
-const WITHOUT_DATABASE: [&str; 8] = ["/hls/", "/media/", "/healthz", "/livez", "/readyz", "/metrics", "/api/docs", "/api/openapi.json"];
+const WITHOUT_DATABASE: [&str; 9] =
+    ["/hls/", "/media/", "/packaged/", "/healthz", "/livez", "/readyz", "/metrics", "/api/docs", "/api/openapi.json"];
 
 /// Refuses what needs the database while that is away.
 pub async fn gate(State(state): State<AppState>, request: Request, next: Next) -> Response {

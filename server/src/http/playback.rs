@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq;
 use super::{
     AppState,
     body::{Ids, QueryString},
-    problem::Result,
+    problem::{Refusal, Result},
     viewer::MaybeViewer,
 };
 use crate::{
@@ -101,6 +101,26 @@ where
         match origin_secret(&settings) {
             Some(secret) if !bool::from(secret.as_bytes().ct_eq(shown)) => Err(playlist(Err(Problem::not_found().into()))),
             _ => Ok(Self),
+        }
+    }
+}
+
+/// A request that a distribution has checked the signature of, and shows by its secret that it has. Without a distribution, or without a secret,
+/// there is no such request.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckedByDistribution;
+
+impl<S> FromRequestParts<S> for CheckedByDistribution
+where
+    S: Send + Sync,
+    AppState: FromRef<S>,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Response> {
+        match origin_secret(&AppState::from_ref(state).settings) {
+            Some(_) => FromDistribution::from_request_parts(parts, state).await.map(|_| Self),
+            None => Err((CORS, Refusal(Problem::not_found())).into_response()),
         }
     }
 }

@@ -49,6 +49,11 @@ pub trait Cdn: Debug + Send + Sync {
     /// that browsers can cache.
     fn sign(&self, generation: GenerationId, audience: Audience, expires_at: u64) -> SignedPrefix;
 
+    /// The same for a generation that has no objects and whose files are made on request: where their bytes pass through us, that is no different.
+    fn sign_packaged(&self, generation: GenerationId, audience: Audience, expires_at: u64) -> SignedPrefix {
+        self.sign(generation, audience, expires_at)
+    }
+
     /// The URL of one object of a generation, good until `expires_at` for that object alone.
     fn sign_file(&self, generation: GenerationId, audience: Audience, file: &str, expires_at: u64) -> String;
 
@@ -61,4 +66,9 @@ pub trait Cdn: Debug + Send + Sync {
 
     /// Takes a generation whose objects were deleted out of caches. Doing it again is harmless.
     async fn withdraw(&self, generation: GenerationId) -> Result<(), CdnError>;
+
+    /// The same for a generation whose files were made on request.
+    async fn withdraw_packaged(&self, _generation: GenerationId) -> Result<(), CdnError> {
+        Ok(())
+    }
 }

@@ -12,6 +12,7 @@ pub mod embed_hosts;
 pub mod grants;
 pub mod invites;
 pub mod jobs;
+pub mod packages;
 pub mod passwords;
 pub mod playback;
 pub mod private_media;

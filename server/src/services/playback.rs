@@ -14,8 +14,9 @@ use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
 use tokio::time::timeout;
 
 mod memory;
+mod playing;
 
-use self::memory::Memory;
+use self::{memory::Memory, playing::Playing};
 use crate::{
     clock::now_seconds,
     db::entity::{grants, users, videos},
@@ -27,6 +28,7 @@ use crate::{
     services::{
         database_watch::DatabaseWatch,
         grants::Grants,
+        packages::{PackagedFacts, Packages},
         private_media::PrivateMedia,
         videos::{playback_id, published, source_facts, stable_expiry, stage, visibility},
     },
@@ -44,13 +46,22 @@ const PATIENTLY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Playbacks {
     db: DatabaseConnection,
-    cdn: Arc<dyn Cdn>,
+    delivery: Delivery,
     keys: SigningKeys,
     grants: Grants,
     public_url: String,
     lifetimes: Lifetimes,
     sight: Sight,
     memory: Memory,
+}
+
+/// Where the bytes come from.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Who delivers them.
+    pub cdn: Arc<dyn Cdn>,
+    /// What is cut from sources on request.
+    pub packages: Packages,
 }
 
 /// What this process sees of the others, and whether it sees anything.
@@ -114,14 +125,14 @@ impl Playbacks {
     /// Playback at `public_url` of what is in `db`, with grants that `keys` sign and that last as `lifetimes` say.
     pub fn new(
         db: DatabaseConnection,
-        cdn: Arc<dyn Cdn>,
+        delivery: Delivery,
         keys: SigningKeys,
         grants: Grants,
         public_url: String,
         lifetimes: Lifetimes,
         sight: Sight,
     ) -> Self {
-        Self { db, cdn, keys, grants, public_url, lifetimes, sight, memory: Memory::default() }
+        Self { db, delivery, keys, grants, public_url, lifetimes, sight, memory: Memory::default() }
     }
 
     /// What the owner's player needs.
@@ -198,22 +209,23 @@ impl Playbacks {
     }
 
     fn playback(&self, row: &videos::Model, right: Right, lifetime: Lifetime) -> Result<Playback> {
-        let facts = source_facts(row)?;
-        let duration_ms = facts.as_ref().map_or(0, |facts| facts.duration_ms);
+        let Shown { size, duration_ms } = Shown::of(row)?;
         let film = self.expiry(duration_ms, right, Lifetime::Film);
         let expires_at = self.expiry(duration_ms, right, lifetime);
-        let state = match (row.generation_id, stage(row)?) {
+        let state = match (Playing::of(row), stage(row)?) {
             (Some(_), _) => PlaybackState::Playable,
             (None, Stage::Failed) => PlaybackState::Failed,
             (None, _) => PlaybackState::Processing,
         };
         let url = match state {
-            PlaybackState::Playable => Some(self.cdn.sign_playlists(&self.grant(row, right, expires_at)?, expires_at).url("index.m3u8")),
+            PlaybackState::Playable => {
+                Some(self.delivery.cdn.sign_playlists(&self.grant(row, right, expires_at)?, expires_at).url("index.m3u8"))
+            }
             _ => None,
         };
         let renewed = lifetime == Lifetime::Renewed && url.is_some();
-        let media = |generation: uuid::Uuid| {
-            let signed = self.cdn.sign(GenerationId(generation), right.audience, expires_at);
+        let media = |playing: Playing| {
+            let signed = playing.sign(&*self.delivery.cdn, right.audience, expires_at);
             SignedMedia { base: signed.base, query: signed.query }
         };
         Ok(Playback {
@@ -225,10 +237,10 @@ impl Playbacks {
             url,
             poster_url: row
                 .poster_generation_id
-                .map(|generation| self.cdn.sign_file(GenerationId(generation), right.audience, POSTER_FILE, film)),
-            size: facts.map_or((16, 9), |facts| (facts.video.display_width, facts.video.display_height)),
+                .map(|generation| self.delivery.cdn.sign_file(GenerationId(generation), right.audience, POSTER_FILE, film)),
+            size,
             duration_ms,
-            media: row.generation_id.filter(|_| renewed).map(media).into_iter().collect(),
+            media: Playing::all(row).filter(|_| renewed).map(media).collect(),
             // Early enough for a few more tries.
             renew_in_seconds: renewed.then(|| (expires_at.saturating_sub(now_seconds()) * 2 / 3).max(1)),
         })
@@ -259,18 +271,18 @@ impl Playbacks {
         Ok(grant.token(&self.keys.sign(LABEL, &grant.claims())))
     }
 
-    /// The published generation and the grant behind a token, if the signature is right, the time has not come, and the right that it was given
+    /// What plays and the grant behind a token, if the signature is right, the time has not come, and the right that it was given
     /// by stands. While the database does not answer, what it said a while ago counts, unless that right is known to have ended.
-    async fn admit(&self, token: &str) -> Result<(GenerationId, Grant)> {
+    async fn admit(&self, token: &str) -> Result<(Playing, Grant)> {
         let grant = self.check(token)?;
         let right = (grant.playback_id.clone(), grant.audience);
         let known = self.memory.admitted(&right);
         let patience = if known.is_some() { PROMPTLY } else { PATIENTLY };
         let asked = if self.sight.database.answers() { timeout(patience, self.stands(&grant)).await.ok() } else { None };
         let outage = match asked {
-            Some(Ok(generation)) => {
-                self.memory.admit(right, generation);
-                return Ok((generation, grant));
+            Some(Ok(playing)) => {
+                self.memory.admit(right, playing);
+                return Ok((playing, grant));
             }
             Some(Err(error)) if !error.is_outage() => {
                 self.memory.forget(&right);
@@ -279,10 +291,10 @@ impl Playbacks {
             Some(Err(error)) => error,
             None => Problem::unavailable().into(),
         };
-        let opens = |generation: &GenerationId| {
-            self.sight.private_media.is_current() && self.sight.private_media.opens(*generation, grant.audience)
+        let opens = |playing: &Playing| {
+            self.sight.private_media.is_current() && self.sight.private_media.opens(playing.generation(), grant.audience)
         };
-        known.filter(opens).map(|generation| (generation, grant)).ok_or(outage)
+        known.filter(opens).map(|playing| (playing, grant)).ok_or(outage)
     }
 
     /// The grant in a token, if the signature is right and the time has not come.
@@ -293,7 +305,7 @@ impl Playbacks {
     }
 
     /// What a grant opens, if the right that it was given by stands.
-    async fn stands(&self, grant: &Grant) -> Result<GenerationId> {
+    async fn stands(&self, grant: &Grant) -> Result<Playing> {
         let row = self.by_playback_id(&grant.playback_id).await?;
         let stands = match grant.audience {
             Audience::Owner => true,
@@ -303,11 +315,15 @@ impl Playbacks {
         if !stands {
             return Err(refused().into());
         }
-        Ok(GenerationId(row.generation_id.ok_or_else(Problem::not_found)?))
+        Ok(Playing::of(&row).ok_or_else(Problem::not_found)?)
     }
 
     /// The renditions of a generation. They never change, so they are read once.
-    async fn renditions(&self, generation: GenerationId) -> Result<Arc<Vec<Rendition>>> {
+    async fn renditions(&self, playing: Playing) -> Result<Arc<Vec<Rendition>>> {
+        let generation = match playing {
+            Playing::Published(generation) => generation,
+            Playing::Packaged(generation) => return self.delivery.packages.renditions(generation).await,
+        };
         if let Some(renditions) = self.memory.renditions(generation) {
             return Ok(renditions);
         }
@@ -322,9 +338,10 @@ impl Playbacks {
     /// # Errors
     /// The token opens nothing.
     pub async fn multivariant(&self, token: &str) -> Result<String> {
-        let (generation, grant) = self.admit(token).await?;
-        let renditions = self.renditions(generation).await?;
-        let signed = self.cdn.sign_playlists(token, grant.expires_at);
+        let (playing, grant) = self.admit(token).await?;
+        let renditions = self.renditions(playing).await?;
+        let signed = self.delivery.cdn.sign_playlists(token, grant.expires_at);
+        let generation = playing.generation();
         Ok(multivariant(&renditions, |name| signed.relative(&format!("{generation}/{name}.m3u8"))))
     }
 
@@ -333,14 +350,36 @@ impl Playbacks {
     /// # Errors
     /// The token opens nothing, or the video has no such rendition.
     pub async fn media_playlist(&self, token: &str, generation: GenerationId, name: &str) -> Result<String> {
-        let (published, grant) = self.admit(token).await?;
-        if published != generation {
+        let (playing, grant) = self.admit(token).await?;
+        if playing.generation() != generation {
             return Err(Problem::not_found().into());
         }
-        let renditions = self.renditions(generation).await?;
+        let renditions = self.renditions(playing).await?;
         let rendition = renditions.iter().find(|rendition| rendition.name == name).ok_or_else(Problem::not_found)?;
-        let signed = self.cdn.sign(generation, grant.audience, grant.expires_at);
+        let signed = playing.sign(&*self.delivery.cdn, grant.audience, grant.expires_at);
         Ok(rendition.playlist.render(|file| signed.url(&rendition.path(file))))
+    }
+}
+
+/// What is known of the picture before it plays.
+struct Shown {
+    /// Width and height.
+    size: (u32, u32),
+    /// Length in milliseconds; 0 where it is not known yet.
+    duration_ms: u64,
+}
+
+impl Shown {
+    /// By the probe, else by the source's own tables.
+    fn of(row: &videos::Model) -> Result<Self> {
+        if let Some(facts) = source_facts(row)? {
+            return Ok(Self { size: (facts.video.display_width, facts.video.display_height), duration_ms: facts.duration_ms });
+        }
+        let facts = PackagedFacts::in_row(row)?;
+        Ok(facts.map_or(Self { size: (16, 9), duration_ms: 0 }, |facts| Self {
+            size: (facts.width, facts.height),
+            duration_ms: facts.duration_ms,
+        }))
     }
 }
 

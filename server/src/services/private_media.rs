@@ -38,8 +38,8 @@ const TRUSTED_FOR: Duration = Duration::from_secs(10 * 60);
 /// How long one look may take. A database that was stopped says nothing at all.
 const LOOKS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A row's visibility, published generation and poster's generation.
-type Row = (String, Option<Uuid>, Option<Uuid>);
+/// A row's visibility, and its generations: the published one, the poster's and the packaged one.
+type Row = (String, Option<Uuid>, Option<Uuid>, Option<Uuid>);
 
 /// The sets. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -122,8 +122,9 @@ impl PrivateMedia {
         if self.disabled.read().unwrap_or_else(PoisonError::into_inner).users == users {
             return Ok(());
         }
-        let rows: Vec<(Option<Uuid>, Option<Uuid>)> = disabled_query().into_tuple().all(db).await?;
-        let generations = rows.into_iter().flat_map(|(published, poster)| [published, poster]).flatten().map(GenerationId).collect();
+        let rows: Vec<(Option<Uuid>, Option<Uuid>, Option<Uuid>)> = disabled_query().into_tuple().all(db).await?;
+        let all = rows.into_iter().flat_map(|(published, poster, packaged)| [published, poster, packaged]);
+        let generations = all.flatten().map(GenerationId).collect();
         *self.disabled.write().unwrap_or_else(PoisonError::into_inner) = Disabled { users, generations };
         Ok(())
     }
@@ -170,8 +171,8 @@ impl PrivateMedia {
 
     fn note(&self, rows: Vec<Row>) {
         let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
-        for (visibility, published, poster) in rows {
-            for generation in [published, poster].into_iter().flatten().map(GenerationId) {
+        for (visibility, published, poster, packaged) in rows {
+            for generation in [published, poster, packaged].into_iter().flatten().map(GenerationId) {
                 if visibility == Visibility::Private.as_str() {
                     generations.insert(generation);
                 } else {
@@ -182,17 +183,19 @@ impl PrivateMedia {
     }
 }
 
+/// Where a video's bytes may be.
+const GENERATIONS: [videos::Column; 3] =
+    [videos::Column::GenerationId, videos::Column::PosterGenerationId, videos::Column::PackagedGenerationId];
+
 /// A [`Row`] of each video.
 fn what_counts() -> Select<videos::Entity> {
-    let columns = [videos::Column::Visibility, videos::Column::GenerationId, videos::Column::PosterGenerationId];
-    videos::Entity::find().select_only().columns(columns)
+    videos::Entity::find().select_only().column(videos::Column::Visibility).columns(GENERATIONS)
 }
 
 /// What disabled accounts have published. Asked only when somebody is disabled or enabled, so it may look at all videos.
 pub fn disabled_query() -> Select<videos::Entity> {
-    let columns = [videos::Column::GenerationId, videos::Column::PosterGenerationId];
     let users = users::Entity::disabled().into_query();
-    videos::Entity::find().select_only().columns(columns).filter(videos::Column::UserId.in_subquery(users))
+    videos::Entity::find().select_only().columns(GENERATIONS).filter(videos::Column::UserId.in_subquery(users))
 }
 
 /// All private videos.

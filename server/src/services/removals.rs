@@ -23,6 +23,7 @@ use crate::{
         cdn::Cdn,
         transcoder::{TranscodeId, Transcoder},
     },
+    services::packages::Packages,
 };
 
 /// How long an engine elsewhere may go on writing after it was told to stop.
@@ -43,6 +44,8 @@ pub enum Removal {
     Published(GenerationId),
     /// What was made, or is still being made, under a generation that nobody was given; the encode's name where it was noted.
     Encode(GenerationId, Option<TranscodeId>),
+    /// What was packaged from a source, which goes by a removal of its own: caches are told.
+    Packaged(GenerationId),
     /// A source.
     Source(UploadId),
     /// An unfinished multipart upload.
@@ -90,6 +93,7 @@ impl Removal {
             Self::Encode(generation, encode) => {
                 ("encode", generation.0, encode.as_ref().map(|encode| encode.0.clone()).unwrap_or_default())
             }
+            Self::Packaged(generation) => ("packaged", generation.0, String::new()),
             Self::Source(upload) => ("source", upload.0, String::new()),
             Self::Multipart(upload, id) => ("multipart", upload.0, id.0.clone()),
         };
@@ -112,6 +116,7 @@ impl Removal {
                 let encode = Some(row.multipart_id.clone()).filter(|name| !name.is_empty()).map(TranscodeId);
                 Ok(Self::Encode(GenerationId(row.target), encode))
             }
+            "packaged" => Ok(Self::Packaged(GenerationId(row.target))),
             "source" => Ok(Self::Source(UploadId(row.target))),
             "multipart" => Ok(Self::Multipart(UploadId(row.target), MultipartId(row.multipart_id.clone()))),
             other => Err(Error::broken(format!("a removal of the unknown kind {other}"))),
@@ -131,12 +136,19 @@ pub struct Removals {
     store: Arc<dyn BlobStore>,
     transcoder: Arc<dyn Transcoder>,
     cdn: Arc<dyn Cdn>,
+    packages: Packages,
 }
 
 impl Removals {
-    /// Removals noted in `db`, from `store`, from the encodes of `transcoder` and from the caches of `cdn`.
-    pub fn new(db: DatabaseConnection, store: Arc<dyn BlobStore>, transcoder: Arc<dyn Transcoder>, cdn: Arc<dyn Cdn>) -> Self {
-        Self { db, store, transcoder, cdn }
+    /// Removals noted in `db`, from `store`, from the encodes of `transcoder`, and from the caches of `cdn` and of `packages`.
+    pub fn new(
+        db: DatabaseConnection,
+        store: Arc<dyn BlobStore>,
+        transcoder: Arc<dyn Transcoder>,
+        cdn: Arc<dyn Cdn>,
+        packages: Packages,
+    ) -> Self {
+        Self { db, store, transcoder, cdn, packages }
     }
 
     /// Begins to delete what is noted and due, and waits a moment for it: whoever deletes something small sees it gone, and nobody waits for
@@ -210,7 +222,11 @@ impl Removals {
                 }
                 self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?;
             }
-            Removal::Source(upload) => self.store.delete(&StorageKey::Source { upload: *upload }).await?,
+            Removal::Packaged(generation) => self.cdn.withdraw_packaged(*generation).await?,
+            Removal::Source(upload) => {
+                self.store.delete(&StorageKey::Source { upload: *upload }).await?;
+                self.packages.forget(*upload);
+            }
             Removal::Multipart(upload, id) => self.store.abort_multipart(&StorageKey::Source { upload: *upload }, id).await?,
         }
         Ok(())

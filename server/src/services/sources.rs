@@ -1,8 +1,12 @@
 //! Sources whose time is over: the file as uploaded goes some days after its video plays, where the operator wants that. Only where nothing that
 //! viewers get is made from it: every rendition that is published today is an object of its own.
 
-use domain::{ids::UploadId, video::Stage};
+use domain::{
+    ids::{GenerationId, UploadId},
+    video::Stage,
+};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr};
+use uuid::Uuid;
 
 use crate::{
     clock::now_ms,
@@ -56,6 +60,8 @@ impl Sources {
             // Under the row's lock: whoever begins to work on the video meanwhile has changed its stage.
             let changed = videos::Entity::update_many()
                 .col_expr(videos::Column::S3InputUrl, Expr::value(None::<String>))
+                .col_expr(videos::Column::PackagedGenerationId, Expr::value(None::<Uuid>))
+                .col_expr(videos::Column::PackagedFacts, Expr::value(None::<String>))
                 .filter(videos::Column::Id.eq(video.id))
                 .filter(videos::Column::Stage.eq(Stage::Ready.as_str()))
                 .filter(videos::Column::S3InputUrl.is_not_null())
@@ -65,6 +71,9 @@ impl Sources {
             let open_jobs = jobs::Entity::of(video.id).filter(jobs::Column::State.is_in(["queued", "running"])).one(&transaction).await?;
             if let (1, Some(upload), None) = (changed.rows_affected, upload, open_jobs) {
                 Removal::Source(UploadId(upload.id)).note(&transaction).await?;
+                if let Some(packaged) = video.packaged_generation_id {
+                    Removal::Packaged(GenerationId(packaged)).note(&transaction).await?;
+                }
                 transaction.commit().await?;
                 tracing::info!(video_id = %video.id, upload_id = %upload.id, "the source's time is over");
             }

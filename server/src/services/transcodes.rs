@@ -39,6 +39,7 @@ use crate::{
     services::{
         changes::{Change, Changes},
         jobs::{Held, Jobs, Lease, hold},
+        packages::Packages,
         publishing::Publishing,
         removals::{Removal, Removals},
         storage::Storage,
@@ -63,7 +64,16 @@ pub struct Transcodes {
     publishing: Publishing,
     removals: Removals,
     storage: Storage,
-    changes: Changes,
+    viewers: Viewers,
+}
+
+/// Who waits for what is made.
+#[derive(Debug, Clone)]
+pub struct Viewers {
+    /// Open pages.
+    pub changes: Changes,
+    /// What plays before it is made.
+    pub packages: Packages,
 }
 
 /// Why an attempt stopped without a result.
@@ -128,10 +138,10 @@ impl Transcodes {
         jobs: Jobs,
         removals: Removals,
         storage: Storage,
-        changes: Changes,
+        viewers: Viewers,
     ) -> Self {
         let publishing = Publishing::new(db.clone(), store);
-        Self { db, transcoder, jobs, publishing, removals, storage, changes }
+        Self { db, transcoder, jobs, publishing, removals, storage, viewers }
     }
 
     /// Works on a leased job until it is done, has failed, or is given back because `shutdown` turned true.
@@ -319,6 +329,9 @@ impl Transcodes {
         transaction.commit().await?;
         failpoints::pass("job.begin.committed");
         self.tell(attempt);
+        if video.as_ref().is_some_and(|video| !video.is_playable()) {
+            self.offer(attempt);
+        }
         Ok(video.as_ref().map(source_facts).transpose()?.flatten())
     }
 
@@ -346,7 +359,15 @@ impl Transcodes {
         Ok(())
     }
 
+    /// Whoever took the last byte may have died before it could look whether the source plays as it is.
+    fn offer(&self, attempt: &Attempt<'_>) {
+        let (packages, user, video) = (self.viewers.packages.clone(), attempt.user, attempt.lease.video);
+        if let StorageKey::Source { upload } = attempt.source {
+            tokio::spawn(async move { packages.offer(user, video, upload).await });
+        }
+    }
+
     fn tell(&self, attempt: &Attempt<'_>) {
-        self.changes.tell(Change::Video { user: attempt.user, video: attempt.lease.video });
+        self.viewers.changes.tell(Change::Video { user: attempt.user, video: attempt.lease.video });
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     services::{
         changes::{Change, Changes},
         jobs,
+        packages::Packages,
         removals::Removal,
         storage::Storage,
         videos::{Videos, advance},
@@ -60,12 +61,21 @@ const LIST_PARTS_EVERY_MS: i64 = 2_000;
 pub struct Uploads {
     db: DatabaseConnection,
     store: Arc<dyn BlobStore>,
-    queue: Arc<dyn JobQueue>,
+    next: Next,
     changes: Changes,
     videos: Videos,
     storage: Storage,
     limits: UploadLimits,
     arriving: Arriving,
+}
+
+/// Who has a file before them once it is complete.
+#[derive(Debug, Clone)]
+pub struct Next {
+    /// Workers.
+    pub queue: Arc<dyn JobQueue>,
+    /// Viewers, where it plays as it is.
+    pub packages: Packages,
 }
 
 /// How a file comes.
@@ -95,13 +105,13 @@ impl Uploads {
     pub fn new(
         db: DatabaseConnection,
         store: Arc<dyn BlobStore>,
-        queue: Arc<dyn JobQueue>,
+        next: Next,
         changes: Changes,
         videos: Videos,
         storage: Storage,
         limits: UploadLimits,
     ) -> Self {
-        Self { db, store, queue, changes, videos, storage, limits, arriving: Arriving::default() }
+        Self { db, store, next, changes, videos, storage, limits, arriving: Arriving::default() }
     }
 
     /// The largest file taken, in bytes.
@@ -331,7 +341,7 @@ impl Uploads {
             // Its parts may have passed us by. That they are all there, each of its length, the store has just said.
             metrics::received(row.size_bytes.unsigned_abs());
         }
-        self.wake(user, WakeUp { job, video }).await;
+        self.hand_on(user, upload, WakeUp { job, video }).await;
         Ok(video)
     }
 
@@ -367,12 +377,14 @@ impl Uploads {
         Ok(())
     }
 
-    async fn wake(&self, user: UserId, wake_up: WakeUp) {
-        if let Err(error) = self.queue.send(wake_up).await {
+    /// Wakes a worker, and lets the file be played at once if it can be.
+    async fn hand_on(&self, user: UserId, upload: UploadId, wake_up: WakeUp) {
+        if let Err(error) = self.next.queue.send(wake_up).await {
             // The row stands; workers look at the rows by themselves.
             tracing::warn!(%error, job_id = %wake_up.job, "could not wake a worker");
         }
         self.changes.tell(Change::Video { user, video: wake_up.video });
+        self.next.packages.offer(user, wake_up.video, upload).await;
     }
 
     async fn row(&self, user: UserId, upload: UploadId) -> Result<uploads::Model> {

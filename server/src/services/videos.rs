@@ -240,7 +240,7 @@ impl Videos {
             visibility: visibility(&row)?,
             stage: stage(&row)?,
             progress: u8::try_from(row.progress.clamp(0, 100)).unwrap_or(100),
-            playable: row.generation_id.is_some(),
+            playable: row.is_playable(),
             failure: row.failure_code.as_deref().and_then(FailureCode::parse).map(Failure::from),
             source: source_facts(&row)?,
             renditions: published.iter().map(rendition_facts).collect(),

@@ -50,13 +50,15 @@ const ENDINGS: &str = "millrace_job_attempts_ended_total";
 const FAILURES: &str = "millrace_video_failures_total";
 const STAGE: &str = "millrace_job_stage_duration_seconds";
 const MEDIA_BYTES: &str = "millrace_origin_sent_bytes_total";
+const SOURCES: &str = "millrace_sources_looked_at_total";
 const NOTICES: &str = "millrace_alert_notices_total";
 
 /// All numbers there are: name, kind, and what it means.
-pub const ALL: [(&str, Kind, &str); 25] = [
+pub const ALL: [(&str, Kind, &str); 26] = [
     (HTTP_REQUESTS, Kind::Counter, "Requests answered, by route, method and class of status."),
     (HTTP_SECONDS, Kind::Histogram, "Seconds from a request to the head of its answer, by route."),
     (UPLOADS, Kind::Counter, "Uploads, by what happened: begun, completed, aborted, expired."),
+    (SOURCES, Kind::Counter, "Sources looked at for whether they play as they are: packaged, refused."),
     (UPLOAD_BYTES, Kind::Counter, "Bytes of uploads that are safe; of those sent straight to the store, once all are."),
     (ATTEMPTS, Kind::Counter, "Tries to process a video that were begun here."),
     (TAKEOVERS, Kind::Counter, "Tries that took a job over from a worker that was gone or silent."),
@@ -157,6 +159,11 @@ pub fn request(route: &str, method: &'static str, status: u16, seconds: f64) {
 /// Something happened to an upload: `begun`, `completed`, `aborted`, `expired`.
 pub fn upload(event: &'static str) {
     counter!(UPLOADS, "event" => event).increment(1);
+}
+
+/// A source was looked at: `packaged` where it plays as it is, `refused` where it waits for its encode.
+pub fn packaged(outcome: &'static str) {
+    counter!(SOURCES, "outcome" => outcome).increment(1);
 }
 
 /// Bytes of uploads were taken.

@@ -25,6 +25,7 @@ mod matrix;
 mod metrics;
 mod openapi;
 mod outage;
+mod packages;
 mod people;
 mod plain_http;
 mod playlists_origin;

@@ -77,6 +77,8 @@ const TABLE: &[Row] = &[
     ("GET", "/hls/{grant}/{generation}/{playlist}", [403; 11]),
     ("GET", "/media/{generation}/{*file}", [403; 11]),
     ("OPTIONS", "/media/{generation}/{*file}", [204; 11]),
+    // For a distribution alone, and here is none.
+    ("GET", "/packaged/{generation}/{*file}", [404; 11]),
     ("GET", "/oembed", [404; 11]),
     ("GET", "/api/openapi.json", [200; 11]),
     ("GET", "/api/docs", [200; 11]),

@@ -50,6 +50,10 @@ pub struct Model {
     pub embed_hosts: Option<String>,
     /// Bytes of all objects of the published generation, once they have been counted.
     pub published_bytes: Option<i64>,
+    /// The generation that is packaged from the source on request, where its own samples can be played; it has no objects.
+    pub packaged_generation_id: Option<Uuid>,
+    /// A [`crate::services::packages::PackagedFacts`] as JSON, with `packaged_generation_id`.
+    pub packaged_facts: Option<String>,
 }
 
 /// No relations are navigated; joins are written where they are needed.
@@ -57,6 +61,13 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// Whether something of it can be played now.
+    pub const fn is_playable(&self) -> bool {
+        self.generation_id.is_some() || self.packaged_generation_id.is_some()
+    }
+}
 
 impl Entity {
     /// The videos of one account.

@@ -273,6 +273,17 @@ static ROUTES: &[Route] = &[
     },
     Route {
         method: HttpMethod::Get,
+        path: "/packaged/{generation}/{file}",
+        tag: PLAYING,
+        summary: "What a content delivery network asks us for; a signed link goes to it, never here",
+        access: Access::Link,
+        takes: &[Takes::Id("generation", "As in the link."), Takes::Text("file", "As in the link; it may hold slashes.")],
+        body: Carries::Nothing,
+        answers: &[(200, "The bytes.", Carries::Bytes("*/*")), (206, "The range that was asked for.", Carries::Bytes("*/*"))],
+        refuses: &[Code::NotFound],
+    },
+    Route {
+        method: HttpMethod::Get,
         path: "/oembed",
         tag: PLAYING,
         summary: "Turn a watch link into an embeddable player (oembed.com)",

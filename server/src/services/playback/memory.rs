@@ -16,6 +16,8 @@ use domain::{
     playlist::Rendition,
 };
 
+use super::Playing;
+
 /// How long an admission is remembered. Players renew theirs several times in it.
 const KEPT_FOR: Duration = Duration::from_secs(20 * 60);
 /// Admissions remembered at most.
@@ -32,13 +34,13 @@ pub(super) struct Memory(Arc<Mutex<Remembered>>);
 
 #[derive(Debug, Default)]
 struct Remembered {
-    admitted: HashMap<Right, (GenerationId, Instant)>,
+    admitted: HashMap<Right, (Playing, Instant)>,
     renditions: HashMap<GenerationId, (Arc<Vec<Rendition>>, Instant)>,
 }
 
 impl Memory {
     /// Notes what a right opened just now.
-    pub(super) fn admit(&self, right: Right, generation: GenerationId) {
+    pub(super) fn admit(&self, right: Right, playing: Playing) {
         let now = Instant::now();
         let mut remembered = self.remembered();
         if remembered.admitted.len() >= ADMISSIONS && !remembered.admitted.contains_key(&right) {
@@ -47,7 +49,7 @@ impl Memory {
                 return;
             }
         }
-        remembered.admitted.insert(right, (generation, now));
+        remembered.admitted.insert(right, (playing, now));
     }
 
     /// Forgets what a right opened: it opens nothing any more.
@@ -56,9 +58,9 @@ impl Memory {
     }
 
     /// What a right opened a while ago.
-    pub(super) fn admitted(&self, right: &Right) -> Option<GenerationId> {
+    pub(super) fn admitted(&self, right: &Right) -> Option<Playing> {
         let remembered = self.remembered();
-        remembered.admitted.get(right).filter(|(_, at)| at.elapsed() < KEPT_FOR).map(|(generation, _)| *generation)
+        remembered.admitted.get(right).filter(|(_, at)| at.elapsed() < KEPT_FOR).map(|(playing, _)| *playing)
     }
 
     /// Notes the renditions of a generation, which never change.
@@ -102,9 +104,9 @@ mod tests {
     fn what_was_admitted_is_known_by_its_right_alone() {
         let memory = Memory::default();
         let id: PlaybackId = "abcdefghjkmnpqrs".parse().expect("a valid id");
-        let generation = GenerationId(Uuid::from_u128(1));
-        memory.admit((id.clone(), Audience::Link), generation);
-        assert_eq!(memory.admitted(&(id.clone(), Audience::Link)), Some(generation));
+        let playing = Playing::Published(GenerationId(Uuid::from_u128(1)));
+        memory.admit((id.clone(), Audience::Link), playing);
+        assert_eq!(memory.admitted(&(id.clone(), Audience::Link)), Some(playing));
         assert_eq!(memory.admitted(&(id.clone(), Audience::Owner)), None);
         memory.forget(&(id.clone(), Audience::Link));
         assert_eq!(memory.admitted(&(id, Audience::Link)), None);

@@ -43,7 +43,7 @@ impl Transcodes {
                 .filter(videos::Column::Id.eq(video))
                 .filter(unsaid.clone());
             if said.exec(&self.db).await?.rows_affected == 1 {
-                self.changes.tell(Change::Video { user: UserId(user), video: VideoId(video) });
+                self.viewers.changes.tell(Change::Video { user: UserId(user), video: VideoId(video) });
             }
         }
         Ok(())

@@ -49,6 +49,8 @@ pub(super) async fn insert_video(
         updated_at_ms: Set(now_ms()),
         embed_hosts: Set(None),
         published_bytes: Set(None),
+        packaged_generation_id: Set(None),
+        packaged_facts: Set(None),
     };
     videos::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())

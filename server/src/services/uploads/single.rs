@@ -104,7 +104,7 @@ impl Uploads {
         metrics::upload("begun");
         metrics::upload("completed");
         metrics::received(received.size);
-        self.wake(user, WakeUp { job, video }).await;
+        self.hand_on(user, received.upload, WakeUp { job, video }).await;
         Ok(video)
     }
 

@@ -56,6 +56,10 @@ impl Whole {
             }
             Removal::Source(id).note(db).await?;
         }
+        if let Some(packaged) = self.video.packaged_generation_id {
+            // Behind the source, so that nothing is put into a cache again.
+            Removal::Packaged(GenerationId(packaged)).note(db).await?;
+        }
         let published: BTreeSet<Uuid> = [self.video.generation_id, self.video.poster_generation_id].into_iter().flatten().collect();
         for generation in &published {
             Removal::Published(GenerationId(*generation)).note(db).await?;

@@ -136,6 +136,8 @@ fn video(number: usize, user_id: Uuid, now: i64) -> videos::Model {
         updated_at_ms: if rare(number) { now } else { now - 1_000_000_000 - number as i64 },
         embed_hosts: None,
         published_bytes: Some(1),
+        packaged_generation_id: rare(number).then(Uuid::now_v7),
+        packaged_facts: None,
     }
 }
 

@@ -1,0 +1,49 @@
+//! What of a video plays: what was published, else what is packaged from its source.
+
+use domain::ids::GenerationId;
+
+use crate::{
+    db::entity::videos,
+    ports::cdn::{Audience, Cdn, SignedPrefix},
+};
+
+/// A generation that can be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Playing {
+    /// Its files are objects.
+    Published(GenerationId),
+    /// Its files are made on request.
+    Packaged(GenerationId),
+}
+
+impl Playing {
+    /// What a video's viewers get: the ladder once it is there.
+    pub(super) fn of(row: &videos::Model) -> Option<Self> {
+        let published = row.generation_id.map(GenerationId).map(Self::Published);
+        published.or_else(|| Self::packaged(row))
+    }
+
+    /// All that somebody may be watching: who began before the ladder was there goes on with the source's own samples.
+    pub(super) fn all(row: &videos::Model) -> impl Iterator<Item = Self> {
+        row.generation_id.map(GenerationId).map(Self::Published).into_iter().chain(Self::packaged(row))
+    }
+
+    fn packaged(row: &videos::Model) -> Option<Self> {
+        row.packaged_generation_id.map(GenerationId).map(Self::Packaged)
+    }
+
+    /// The generation.
+    pub(super) const fn generation(self) -> GenerationId {
+        match self {
+            Self::Published(generation) | Self::Packaged(generation) => generation,
+        }
+    }
+
+    /// Signs its files.
+    pub(super) fn sign(self, cdn: &dyn Cdn, audience: Audience, expires_at: u64) -> SignedPrefix {
+        match self {
+            Self::Published(generation) => cdn.sign(generation, audience, expires_at),
+            Self::Packaged(generation) => cdn.sign_packaged(generation, audience, expires_at),
+        }
+    }
+}
