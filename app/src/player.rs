@@ -13,6 +13,7 @@ mod hls;
 mod hls_extern;
 mod icons;
 mod keys;
+mod ladder;
 mod menu;
 mod observe;
 mod overlay;

@@ -43,6 +43,8 @@ pub(super) struct Engine {
     recovery: RefCell<Recovery>,
     /// The address that is open, or about to be.
     url: RefCell<Option<String>>,
+    /// What is open there.
+    pub(super) opened: RefCell<Option<String>>,
     /// Second to begin at when the source is ready.
     at: Cell<f64>,
     /// The viewer wants it to play.
@@ -80,6 +82,7 @@ impl Engine {
             signatures: Rc::default(),
             recovery: RefCell::default(),
             url: RefCell::default(),
+            opened: RefCell::default(),
             at: Cell::new(start.at),
             wanted: Cell::new(start.autoplay),
             started: Cell::new(false),
@@ -263,7 +266,7 @@ impl Engine {
     }
 
     /// Opens anew where it was.
-    fn reopen(&self, url: String) {
+    pub(super) fn reopen(&self, url: String) {
         self.renewing.set(false);
         self.renewal.cancel();
         self.keep_position();
@@ -310,6 +313,7 @@ impl Engine {
         if Hls::is_supported() {
             // Before anything is asked for: what is put into addresses has to be of this very playback.
             self.sign_anew();
+            self.note_opened();
             let this = self.this.clone();
             let opened = Hls::open(&self.video, &url, self.at.get(), &self.signatures, move |event| {
                 let this = this.clone();

@@ -26,6 +26,7 @@ pub(super) fn settings(store: Store) -> impl IntoView {
         // The keyboard lands on what is chosen now, as soon as the menu shows.
         let root = root(&event);
         if store.look(|state| state.menu) {
+            store.send(Request::Choices);
             request_animation_frame(move || focus(root.and_then(|root| root.query_selector(CHOSEN).ok().flatten())));
         }
     };

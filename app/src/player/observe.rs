@@ -103,6 +103,8 @@ impl Engine {
                 self.store.change(|state| state.waiting = false);
                 self.perform(Request::Wake);
             }
+            "waiting" => self.take_up(),
+            "seeking" => self.take_up_for_seek(),
             "progress" => self.store.change(|state| state.waiting = false),
             "timeupdate" if !self.video.paused() => self.progressed(self.video.current_time()),
             "loadedmetadata" => {

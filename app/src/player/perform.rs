@@ -47,6 +47,7 @@ impl Engine {
                 let _ = self.group.focus();
             }
             Request::TogglePictureInPicture => screen::toggle_picture_in_picture(&self.video),
+            Request::Choices => self.take_up(),
             Request::Retry => self.try_again(),
             Request::Wake => self.wake(IDLE_MS),
             Request::Leave => self.later(&self.idle, LEAVE_MS, Self::doze),

@@ -21,6 +21,8 @@ pub(super) enum Request {
     ChooseQuality(Option<u32>),
     ToggleFullScreen,
     TogglePictureInPicture,
+    /// See what there is to choose from.
+    Choices,
     /// Once more after an error.
     Retry,
     /// Something moved: show the controls.

@@ -9,7 +9,7 @@ import { otherSite } from "../../fixtures/other-site";
 import { expectToPlay } from "../../fixtures/playback";
 import { Server } from "../../fixtures/server";
 import { owner, signIn } from "../../fixtures/test";
-import { stream } from "../../fixtures/video";
+import { status, stream, upload } from "../../fixtures/video";
 import { setups, type Setup } from "../setups";
 
 const given = (name: string): string => {
@@ -102,6 +102,28 @@ test("upload, processing, play, embed, delete", async ({ page, request, server, 
   await expect(card(page, "car-detection")).toHaveCount(0);
   await expect.poll(async () => (await request.get(playing.posterUrl)).status(), { timeout: 30_000, message: "its bytes are gone" }).toBeGreaterThanOrEqual(400);
   expect(heard, "errors in the page").toEqual([]);
+});
+
+test("what is packaged from the source comes from the deliverer, before anything is encoded", async ({ request, server, setup }) => {
+  const apiKey = server.command(["key", "add", owner.email, "--name", "at once"]);
+  const videoId = await upload(request, apiKey, clip("car-detection.mp4"), "At once");
+  // Known by the time of the answer, or a moment later where the store is far; an encode takes longer.
+  await expect.poll(async () => (await status(request, apiKey, videoId)).playable, { intervals: [50] }).toBe(true);
+  const { url } = await stream(request, apiKey, videoId);
+  const multivariant = await (await request.get(url)).text();
+  const [first] = multivariant.split("\n").filter((line) => line && !line.startsWith("#"));
+  const playlist = await (await request.get(new URL(first, url).href)).text();
+  const segments = playlist.split("\n").filter((line) => line && !line.startsWith("#"));
+  expect(segments.length).toBeGreaterThan(3);
+  const deliverer = setup.cdn === "cloudfront" ? new URL(given("AWS_TEST_EDGE")).origin : server.origin;
+  for (const segment of segments) {
+    const { origin, pathname } = new URL(segment);
+    expect(origin).toBe(deliverer);
+    expect(pathname.split("/")[1]).toBe(setup.cdn === "cloudfront" ? "packaged" : "media");
+    expect((await request.get(segment)).status()).toBe(200);
+    expect((await request.get(origin + pathname)).status(), "unsigned").toBe(403);
+    if (setup.cdn === "cloudfront") expect((await request.get(server.origin + pathname)).status(), "past the edge").toBe(404);
+  }
 });
 
 test("a file that is no video ends as a sentence", async ({ page }) => {

@@ -42,6 +42,9 @@ const LABEL: &str = "millrace grant v2";
 const PROMPTLY: Duration = Duration::from_secs(1);
 const PATIENTLY: Duration = Duration::from_secs(5);
 
+/// How often a player that plays a source asks whether its ladder is there.
+const LADDER_LOOKED_FOR_SECONDS: u64 = 20;
+
 /// The right to play, checked and signed.
 #[derive(Debug, Clone)]
 pub struct Playbacks {
@@ -241,8 +244,11 @@ impl Playbacks {
             size,
             duration_ms,
             media: Playing::all(row).filter(|_| renewed).map(media).collect(),
-            // Early enough for a few more tries.
-            renew_in_seconds: renewed.then(|| (expires_at.saturating_sub(now_seconds()) * 2 / 3).max(1)),
+            renew_in_seconds: renewed.then(|| {
+                // Early enough for a few more tries. Whoever watches a source hears soon that there is more to choose from.
+                let in_time = (expires_at.saturating_sub(now_seconds()) * 2 / 3).max(1);
+                if row.generation_id.is_some() { in_time } else { in_time.min(LADDER_LOOKED_FOR_SECONDS) }
+            }),
         })
     }
 

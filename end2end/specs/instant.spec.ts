@@ -1,0 +1,84 @@
+// A video plays before anything is encoded: here nothing ever is, until a worker is started.
+import { clip } from "../fixtures/clips";
+import { card, choose, hydrated } from "../fixtures/dashboard";
+import { otherSite } from "../fixtures/other-site";
+import { expectToPlay } from "../fixtures/playback";
+import { Server } from "../fixtures/server";
+import { expect, owner, test as base } from "../fixtures/test";
+import { status, stream, upload } from "../fixtures/video";
+import type { Frame, Page } from "@playwright/test";
+
+const test = base.extend<object, { server: Server }>({
+  server: [
+    // eslint-disable-next-line no-empty-pattern
+    async ({}, use) => {
+      const server = await Server.start("instant", { MILLRACE_TRANSCODE_IN_SERVE: "false" });
+      server.command(["user", "add", owner.email], `${owner.password}\n`);
+      await use(server);
+      await server.stop();
+    },
+    { scope: "worker" },
+  ],
+});
+
+test.describe.configure({ mode: "default" });
+
+const video = (where: Page | Frame) => where.locator("video").first();
+const position = (where: Page | Frame) => video(where).evaluate((element: HTMLVideoElement) => element.currentTime);
+
+test("from the last byte to a moving picture without an encoder, to its very end", async ({ signedIn: page }) => {
+  await page.goto("/");
+  await hydrated(page);
+  await choose(page, clip("car-detection.mp4"));
+  await expect(card(page, "car-detection")).toContainText("Playable", { timeout: 30_000 });
+  await expect(card(page, "car-detection")).toContainText("In line");
+  await card(page, "car-detection").getByRole("link").first().click();
+  await expectToPlay(page);
+  expect(await video(page).evaluate((element: HTMLVideoElement) => [element.videoWidth, element.videoHeight])).toEqual([768, 432]);
+  await video(page).evaluate((element: HTMLVideoElement) => (element.currentTime = 27));
+  await expect.poll(() => video(page).evaluate((element: HTMLVideoElement) => element.ended), { timeout: 30_000, message: "it plays to its end" }).toBe(true);
+  expect(await position(page)).toBeGreaterThan(29);
+});
+
+test("its link and its embed play for somebody without an account", async ({ page, request, apiKey }) => {
+  const videoId = await upload(request, apiKey, clip("car-detection.mp4"), "At once");
+  expect(await status(request, apiKey, videoId)).toMatchObject({ status: "processing", playable: true });
+  const { playbackId, embedUrl } = await stream(request, apiKey, videoId);
+  await page.goto(`/watch/${playbackId}`);
+  await expectToPlay(page);
+  const site = await otherSite(`<iframe src="${embedUrl}" width="640" height="360" allow="autoplay; fullscreen"></iframe>`);
+  try {
+    await page.goto(site.url);
+    await expectToPlay(page.frame({ url: embedUrl })!);
+  } finally {
+    await site.close();
+  }
+});
+
+test("whoever is watching gets the ladder at their position when it is there", async ({ page, request, apiKey, server }) => {
+  test.setTimeout(240_000);
+  const videoId = await upload(request, apiKey, clip("car-detection.mp4"), "Grows under you");
+  const { playbackId } = await stream(request, apiKey, videoId);
+  await page.goto(`/watch/${playbackId}`);
+  await expectToPlay(page);
+  const settings = page.getByRole("button", { name: "Settings" });
+  const rungs = async () => page.getByRole("group", { name: "Quality" }).getByRole("menuitemradio").count();
+  await page.mouse.move(300, 300);
+  await settings.click();
+  expect(await rungs(), "Auto and the source").toBe(2);
+  await page.keyboard.press("Escape");
+  server.startWorker();
+  await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 120_000, intervals: [500] }).toBe("done");
+  // The player asks now and then; what it finds is shown when somebody asks what there is to choose from.
+  await video(page).evaluate((element: HTMLVideoElement) => ((element.loop = true), (element.currentTime = 10)));
+  await expect(async () => {
+    await page.mouse.move(300, 300 + Math.random() * 50);
+    await settings.click({ timeout: 2_000 });
+    const count = await rungs();
+    await page.keyboard.press("Escape");
+    expect(count, "the ladder is on offer").toBeGreaterThan(2);
+  }).toPass({ timeout: 60_000, intervals: [2_000] });
+  await expectToPlay(page);
+  expect(await position(page), "where it was").toBeGreaterThan(5);
+  await expect(page.getByRole("alert")).toHaveCount(0);
+});
