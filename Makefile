@@ -167,6 +167,10 @@ bench-slow-clients: build ## 1,000 slow bodies beside an upload, and bodies that
 	@node benches/slow-clients/run.mjs $(abspath $(TARGET)/release/millrace)
 
 CLIPS = $(or $(FOLDER),$(TARGET)/packager-clips)
+.PHONY: bench-instant
+bench-instant: build setup-test ## From the last byte of an upload to the first segment, through the server, beside ffmpeg -c copy
+	@benches/instant/run.py $(TARGET)/release/millrace $(CLIPS) $(ARGS)
+
 .PHONY: bench-packager
 bench-packager: setup-test ## Packaged segments held against their sources frame by frame, played in Chromium, and timed beside ffmpeg
 	@cargo build --release -p server --example package
