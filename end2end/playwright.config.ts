@@ -9,7 +9,7 @@ export default defineConfig({
   retries: 0,
   forbidOnly: !!process.env.CI,
   // Patient: a machine that is five times slower, with an encode beside, is no fault of the product's. What never comes is late by this much.
-  timeout: 360_000,
+  timeout: 600_000,
   expect: { timeout: 45_000 },
   reporter: [["list"]],
   globalSetup: "./fixtures/clips.ts",
