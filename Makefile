@@ -46,7 +46,7 @@ fmt: ## Check the format (to change it: cargo fmt)
 	cargo fmt --all --check
 
 .PHONY: lint
-lint: ## Clippy with warnings as errors, for the server and for the browser
+lint: setup ## Clippy with warnings as errors, for the server and for the browser
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy -p dashboard --target wasm32-unknown-unknown --target-dir $(TARGET)/front -- -D warnings
 	cargo clippy -p embed --target wasm32-unknown-unknown --target-dir $(TARGET)/front -- -D warnings
@@ -60,12 +60,12 @@ audit: setup-test ## Known vulnerabilities of crates and npm packages; needs a n
 	@scripts/audit.sh
 
 .PHONY: fuzz-api
-fuzz-api: site ## 100,000 requests made of the REST interface's own description (REQUESTS=…, FUZZ_SEED=…)
+fuzz-api: setup-test site ## 100,000 requests made of the REST interface's own description (REQUESTS=…, FUZZ_SEED=…)
 	@cargo build --bin millrace
 	@scripts/fuzz-api.sh $(abspath $(TARGET)/debug/millrace) $(or $(REQUESTS),100000)
 
 .PHONY: fuzz-api-short
-fuzz-api-short: site
+fuzz-api-short: setup-test site
 	@cargo build --bin millrace
 	@scripts/fuzz-api.sh $(abspath $(TARGET)/debug/millrace)
 
@@ -74,19 +74,19 @@ fuzz-media: setup-test ## All of the hostile corpus and MUTANTS=10000 mutants
 	@scripts/fuzz-media.sh $(or $(MUTANTS),10000)
 
 .PHONY: unit
-unit: ## Unit tests
+unit: setup-test ## Unit tests
 	cargo test --lib --bins
 
 .PHONY: integration
-integration: ## Integration tests: the server as a library, real files, real ffmpeg
+integration: setup-test ## Integration tests: the server as a library, real files, real ffmpeg
 	cargo test --test '*'
 
 .PHONY: rust-tests
-rust-tests: ## Unit, integration and documentation tests
+rust-tests: setup-test ## Unit, integration and documentation tests
 	cargo test
 
 .PHONY: postgres
-postgres: ## The integration tests again, on a PostgreSQL that is started for them
+postgres: setup-test ## The integration tests again, on a PostgreSQL that is started for them
 	@scripts/with-postgres.sh cargo test -p server --test it
 
 .PHONY: terraform
@@ -192,7 +192,7 @@ setup-aws: setup-test ## Install the AWS emulators into end2end/aws/.venv
 	@end2end/aws/setup.sh
 
 .PHONY: site
-site: ## Build what the browser loads into target/site
+site: setup ## Build what the browser loads into target/site
 	@scripts/build-site.sh $(TARGET)
 
 .PHONY: clean

@@ -65,7 +65,7 @@ known = {
     # The first one stays, for its link.
     "/api/v1/videos/{video}/grants/{grant}": {"path": {"grant": [grant["id"] for grant in grants[1:]]}},
 }
-deadline = time.monotonic() + 120
+deadline = time.monotonic() + 600
 while time.monotonic() < deadline:
     status = json.loads(ask("GET", f"/api/status?videoId={video}"))
     if status["status"] in ("done", "failed"):

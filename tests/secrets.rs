@@ -92,7 +92,7 @@ impl Server {
         while TcpStream::connect(&server.address).is_err() {
             let ended = server.child.try_wait().expect("its state");
             assert!(
-                ended.is_none() && began.elapsed() < Duration::from_secs(60),
+                ended.is_none() && began.elapsed() < Duration::from_secs(240),
                 "{}",
                 std::fs::read_to_string(&server.log).unwrap_or_default()
             );
@@ -104,7 +104,7 @@ impl Server {
     /// One request; gives the head and the body.
     fn ask(&mut self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a limit");
         let mut request = format!("{line} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n", self.address, body.len());
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -208,7 +208,7 @@ fn play(server: &mut Server, api_key: &str) -> Vec<String> {
         let (_, status) = server.ask(&format!("GET /api/status?videoId={video}"), &headers[..1], b"");
         let status = String::from_utf8_lossy(&status).into_owned();
         // Where nothing isolates ffmpeg, videos wait, and there is no more to see.
-        if status.contains("\"failed\"") || status.contains("\"done\"") || began.elapsed() > Duration::from_secs(40) {
+        if status.contains("\"failed\"") || status.contains("\"done\"") || began.elapsed() > Duration::from_secs(240) {
             break;
         }
         std::thread::sleep(Duration::from_millis(200));

@@ -9,6 +9,6 @@ export default defineConfig<object, { setup: Setup }>({
   testDir: "specs",
   outputDir: "../results/aws",
   globalSetup: "../fixtures/clips.ts",
-  timeout: 240_000,
+  timeout: 900_000,
   projects: setups.map((setup) => ({ name: setup.name, use: { setup } })),
 });

@@ -76,7 +76,7 @@ class Children:
             )
         self._running.append((name, process))
 
-    def wait_for(self, name: str, url: str, seconds: float = 30.0) -> None:
+    def wait_for(self, name: str, url: str, seconds: float = 180.0) -> None:
         """Waits until `url` answers anything below 500, or says what the program printed last."""
         process = next(process for started, process in self._running if started == name)
         deadline = time.monotonic() + seconds

@@ -73,7 +73,7 @@ class Breakage:
         self.recovery.note(victim.pid)
         victim.kill()
         self.done[victim.role] += 1
-        if left := wait_until_gone(engines, 10.0):
+        if left := wait_until_gone(engines, 60.0):
             self.ledger.fault(f"killed {victim.role}, but {len(left)} of the processes that it had started live on")
 
     def start_all(self) -> None:

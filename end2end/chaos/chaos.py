@@ -39,7 +39,7 @@ EMAIL = "chaos@example.com"
 PASSWORD = "a long enough password for chaos"
 UPLOADERS = 3
 VIEWERS = 2
-STARTS_WITHIN_SECONDS = 60.0
+STARTS_WITHIN_SECONDS = 240.0
 
 
 def parse() -> argparse.Namespace:
@@ -178,7 +178,7 @@ class Storm:
         pids = [pid for process in self.processes if process.pid for pid, _ in descendants(process.pid)]
         codes = [(process.role, process.stop()) for process in self.processes]
         faults = [f"{role} ended with {code} after SIGTERM" for role, code in codes if code != 0]
-        return faults + [f"process {pid} outlived its parent" for pid in wait_until_gone(pids, 10.0)]
+        return faults + [f"process {pid} outlived its parent" for pid in wait_until_gone(pids, 60.0)]
 
     def end(self) -> None:
         """Nothing keeps running, however the run ended."""

@@ -16,9 +16,9 @@ from stores import Store
 from viewers import compare, look_at, was_killed
 
 # A lease and a worker's look at the rows; the longest wait before a try that a storm's last kill has caused; and the work that is left.
-SETTLED_WITHIN_SECONDS = 420.0
+SETTLED_WITHIN_SECONDS = 1200.0
 # What nothing refers to is deleted in a minute's rhythm; what a store refused to delete, a minute later.
-TIDY_WITHIN_SECONDS = 240.0
+TIDY_WITHIN_SECONDS = 600.0
 
 
 def check(client: Client, owner: Dashboard, database: Database, store: Store, ledger: Ledger, data: Path) -> list[str]:

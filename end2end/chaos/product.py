@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
-STOP_WITHIN_SECONDS = 60.0
+STOP_WITHIN_SECONDS = 180.0
 
 
 def die_with_us() -> None:

@@ -70,8 +70,8 @@ def main() -> int:
     restored.done = wanted
     faults += settled(client, [restored])
     for video in wanted:
-        stream = client.json("GET", f"/api/stream?videoId={video}")["url"]
-        if b"#EXTM3U" not in client.ask("GET", stream):
+        stream = patiently(lambda video=video: client.json("GET", f"/api/stream?videoId={video}"))["url"]
+        if b"#EXTM3U" not in patiently(lambda stream=stream: client.ask("GET", stream)):
             faults.append(f"video {video} does not play")
     server.stop()
     report = json.loads(command(second, "audit", "--json", "--deep", "--grace-hours", "0").stdout)

@@ -39,7 +39,7 @@ INSIDE = "--inside"
 UPLOADERS = 2
 # Videos that wait; more would only fill the disk with sources.
 MOST_WAITING = 4
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 1200.0
 
 
 def enter_namespace() -> int:

@@ -34,7 +34,7 @@ from sets import Setting
 from sources import Source, describe
 from viewers import addresses
 
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 900.0
 # Everything is asked for so often while the database is away.
 ROUNDS = 4
 FILM = "-f lavfi -i testsrc2=s=320x180:r=25:d=30 -f lavfi -i sine=440:d=30 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 50 -c:a aac"

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { clip } from "../fixtures/clips";
-import { expectNoSidewaysScroll } from "../fixtures/dashboard";
+import { expectNoSidewaysScroll, hydrated } from "../fixtures/dashboard";
 import { Server } from "../fixtures/server";
 import { expect, owner, signIn, test } from "../fixtures/test";
-import { finished, upload } from "../fixtures/video";
+import { finished, status, upload } from "../fixtures/video";
 
 test.use({ room: "accessibility" });
 
@@ -64,29 +64,32 @@ test("what needs somebody", async ({ browser }) => {
   await page.goto("/activity");
   await expect(async () => {
     await page.reload();
-    await expect(page.locator("#alerts")).toContainText("A disk is filling up", { timeout: 1_000 });
-  }).toPass({ timeout: 60_000 });
+    await expect(page.locator("#alerts")).toContainText("A disk is filling up", { timeout: 3_000 });
+  }).toPass({ timeout: 180_000 });
   await inspect(page, "activity", "/activity");
   await context.close();
   await server.stop();
 });
 
 test("everything with videos in it", async ({ signedIn: page, request, apiKey }) => {
+  // Nine pages, each four times: a minute and a half where nothing else runs.
+  test.setTimeout(900_000);
   const { videoId, playbackId } = await finished(request, apiKey, clip("car-detection.mp4"), "Cars at a crossing");
   await finished(request, apiKey, clip("portrait.mp4"), "Tall");
   const failed = await upload(request, apiKey, clip("not-a-video.mp4"), "Quarterly numbers, final version 3 with a long name that needs two lines");
-  await page.waitForTimeout(3_000);
+  await expect.poll(async () => (await status(request, apiKey, failed)).status, { timeout: 120_000 }).toBe("failed");
   await inspect(page, "library", "/");
   await inspect(page, "video", `/videos/${videoId}`);
   await inspect(page, "video-failed", `/videos/${failed}`);
   await inspect(page, "jobs", "/jobs");
   await inspect(page, "storage", "/storage");
+  await hydrated(page);
   await page.getByRole("button", { name: "Check now" }).click();
   await expect(page.locator("#store-audit")).toContainText(/A check is running|Last check/);
   await expect(async () => {
     await page.reload();
-    await expect(page.locator("#store-audit .notice")).toContainText("Last check", { timeout: 1_000 });
-  }).toPass({ timeout: 60_000 });
+    await expect(page.locator("#store-audit .notice")).toContainText("Last check", { timeout: 3_000 });
+  }).toPass({ timeout: 180_000 });
   await inspect(page, "storage-checked", "/storage");
   await inspect(page, "watch", `/watch/${playbackId}`);
   await inspect(page, "embed", `/embed/${playbackId}`);

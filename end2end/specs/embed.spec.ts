@@ -155,7 +155,7 @@ test("scripts in titles, file names and names are inert on every page that shows
   });
   expect(answer.status(), await answer.text()).toBe(202);
   const { videoId } = await answer.json();
-  await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 90_000, intervals: [500] }).toBe("done");
+  await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 240_000, intervals: [500] }).toBe("done");
   const { playbackId, embedUrl } = await stream(request, apiKey, videoId);
   const alarms: string[] = [];
   page.on("dialog", (dialog) => alarms.push(dialog.message()));

@@ -14,17 +14,20 @@ test.describe.configure({ mode: "default" });
 
 const choose = (page: Page, visibility: string) => page.getByRole("group", { name: "Who may watch" }).getByRole("button", { name: visibility }).click();
 
-/** What became of a page's requests for media and playlists, from now on. */
+/** What became of a page's requests for media and playlists, from now on, and when each was sent. */
 function media(page: Page) {
-  const seen: { url: string; status: number }[] = [];
+  const seen: { url: string; status: number; sentAt: number }[] = [];
   page.on("response", (answer: Response) => {
-    if (/\/(media|hls)\//.test(answer.url())) seen.push({ url: answer.url(), status: answer.status() });
+    if (/\/(media|hls)\//.test(answer.url())) seen.push({ url: answer.url(), status: answer.status(), sentAt: answer.request().timing().startTime });
   });
   return seen;
 }
 
+/** Of these, the ones that were served though they were asked for later. What was on its way at that moment may be heard of late. */
+const servedAfter = (seen: ReturnType<typeof media>, moment: number) => seen.filter(({ status, sentAt }) => status < 400 && sentAt > moment);
+
 test("a link for somebody opens a private video until it is revoked", async ({ signedIn: page, request, apiKey, browser, server }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(600_000);
   const { videoId, playbackId } = await finished(request, apiKey, clip("long.mp4"), "For Grace alone");
   await page.goto(`/videos/${videoId}`);
   await hydrated(page);
@@ -76,10 +79,11 @@ test("a link for somebody opens a private video until it is revoked", async ({ s
   await panel.getByRole("button", { name: "Revoke link" }).click();
   await expect(panel.getByRole("textbox", { name: "Grace", exact: true })).toHaveCount(0);
   // From here on nothing is served any more; what was fetched before may still be shown.
-  const before = seen.length;
-  await expect(stranger.getByText("You can no longer watch this video")).toBeVisible({ timeout: 60_000 });
-  expect(seen.slice(before).filter(({ status }) => status < 400), "no byte after it was revoked").toEqual([]);
-  expect(await stranger.locator("video").evaluate((video: HTMLVideoElement) => [video.paused, video.currentSrc === "" || video.readyState === 0])).toEqual([true, true]);
+  const revoked = Date.now();
+  await expect(stranger.getByText("You can no longer watch this video")).toBeVisible({ timeout: 120_000 });
+  expect(servedAfter(seen, revoked), "no byte after it was revoked").toEqual([]);
+  const still = () => stranger.locator("video").evaluate((video: HTMLVideoElement) => [video.paused, video.currentSrc === "" || video.readyState === 0]);
+  await expect.poll(still).toEqual([true, true]);
   expect((await request.get(poster!)).status()).toBe(403);
   expect((await stranger.goto(link))?.status()).toBe(404);
   await expect(stranger.getByRole("heading", { name: "This link does not work any more" })).toBeVisible();
@@ -96,7 +100,7 @@ test("a link for somebody opens a private video until it is revoked", async ({ s
 });
 
 test("who watches by the video's own link is stopped when it becomes private, and its owner is not", async ({ signedIn: page, request, apiKey, browser, server }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(600_000);
   const { videoId, playbackId } = await finished(request, apiKey, clip("long.mp4"), "Open at first");
   const context = await browser.newContext({ baseURL: server.origin });
   const stranger = await context.newPage();
@@ -109,16 +113,16 @@ test("who watches by the video's own link is stopped when it becomes private, an
   const own = media(page);
   await choose(page, "Private");
   await expect.poll(async () => (await request.get(`/watch/${playbackId}`)).status()).toBe(404);
-  const before = seen.length;
-  await expect(stranger.getByText("You can no longer watch this video")).toBeVisible({ timeout: 60_000 });
-  expect(seen.slice(before).filter(({ status }) => status < 400), "no byte after it became private").toEqual([]);
+  const closed = Date.now();
+  await expect(stranger.getByText("You can no longer watch this video")).toBeVisible({ timeout: 120_000 });
+  expect(servedAfter(seen, closed), "no byte after it became private").toEqual([]);
   await expectToPlay(page);
   expect(own.filter(({ status }) => status >= 400), "its owner noticed nothing").toEqual([]);
   await context.close();
 });
 
 test("a film goes on past the end of its signatures without a stall", async ({ browser, playwright }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(600_000);
   const server = await Server.start("renewal", { MILLRACE_PLAYBACK_RENEWAL_SECONDS: "6" });
   try {
     server.command(["user", "add", owner.email], `${owner.password}\n`);
@@ -149,12 +153,13 @@ test("a film goes on past the end of its signatures without a stall", async ({ b
     const begun = await read();
     // Past six lifetimes, counted by the server's own clock.
     await expect.poll(async () => Math.max(...(await read()).expiries), { timeout: 120_000, intervals: [500] }).toBeGreaterThan(Math.max(...begun.expiries) + 36);
+    // The first signature may have been some seconds old when it was looked at: so much less was played since.
+    await expect.poll(async () => (await read()).time, { timeout: 120_000 }).toBeGreaterThan(begun.time + 30);
     const now = await read();
     console.log(`${now.expiries.length} signatures used, ${now.happened.filter((name) => name === "waiting").length} waits, played to ${now.time.toFixed(1)} s`);
     expect(seen.filter(({ status }) => status >= 400), "nothing was asked for with a signature that had run out").toEqual([]);
     expect(now.playlists, "and nothing was opened anew").toBe(begun.playlists);
     expect(now.happened.slice(begun.happened.length), "it never ran dry").toEqual([]);
-    expect(now.time).toBeGreaterThan(begun.time + 30);
     await page.close();
     await request.dispose();
   } finally {

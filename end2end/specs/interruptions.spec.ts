@@ -13,7 +13,7 @@ const position = (page: Page) => page.locator("video").evaluate((video: HTMLVide
 /** Plays on for so many seconds of film, and nothing says that it could not. */
 async function playsOn(page: Page, seconds: number): Promise<void> {
   const from = await position(page);
-  await expect.poll(() => position(page), { timeout: 90_000, message: "it plays on" }).toBeGreaterThan(from + seconds);
+  await expect.poll(() => position(page), { timeout: 180_000, message: "it plays on" }).toBeGreaterThan(from + seconds);
   await expect(page.getByRole("alert")).toHaveCount(0);
   expect(await page.locator("video").evaluate((video: HTMLVideoElement) => video.error?.message)).toBeUndefined();
 }
@@ -24,7 +24,7 @@ async function seek(page: Page, second: number): Promise<void> {
 }
 
 test("a film plays on over a killed server, also where nothing was loaded yet", async ({ page, request, apiKey, server }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(900_000);
   const { playbackId } = await finished(request, apiKey, clip("long.mp4"), "Over a restart");
   await page.goto(`/watch/${playbackId}`);
   await expectToPlay(page);
@@ -39,13 +39,13 @@ test("a film plays on over a killed server, also where nothing was loaded yet", 
 });
 
 test("a film plays on while it is processed once more, and afterwards", async ({ page, request, apiKey, server }) => {
-  test.setTimeout(300_000);
+  test.setTimeout(900_000);
   const film = await finished(request, apiKey, clip("long.mp4"), "Over a new encode");
   await page.goto(`/watch/${film.playbackId}`);
   await expectToPlay(page);
   server.command(["job", "encode", film.videoId]);
   await playsOn(page, 2);
-  await expect.poll(async () => (await status(request, apiKey, film.videoId)).status, { timeout: 120_000, intervals: [500] }).toBe("done");
+  await expect.poll(async () => (await status(request, apiKey, film.videoId)).status, { timeout: 300_000, intervals: [500] }).toBe("done");
   // What was loaded plays on; what was not is in the new renditions alone.
   await playsOn(page, 1);
   await seek(page, 200);

@@ -17,7 +17,7 @@ test("shows what others send in, without reloading", async ({ signedIn: page, re
   await hydrated(page);
   await upload(request, apiKey, clip("silent.mp4"), "Sent by a program");
   await expect(card(page, "Sent by a program")).toBeVisible();
-  await expect(card(page, "Sent by a program")).toContainText("Ready", { timeout: 60_000 });
+  await expect(card(page, "Sent by a program")).toContainText("Ready", { timeout: 180_000 });
 });
 
 test("finds by title", async ({ signedIn: page, request, apiKey }) => {

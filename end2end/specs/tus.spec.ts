@@ -37,7 +37,8 @@ function upload(endpoint: string, apiKey: string, bytes: Buffer, options: tus.Up
       endpoint,
       headers: { authorization: `Bearer ${apiKey}` },
       metadata: { filename: "by-tus.mp4", filetype: "video/mp4" },
-      retryDelays: [100, 300, 1000, 1000, 2000, 2000, 2000, 2000, 2000, 2000],
+      // As long as a server may take to start again on a slow machine.
+      retryDelays: [100, 300, 1000, 1000, ...Array<number>(40).fill(2000)],
       onChunkComplete: (_size, accepted) => {
         acknowledged = accepted;
         during(one, accepted);
@@ -57,7 +58,7 @@ function upload(endpoint: string, apiKey: string, bytes: Buffer, options: tus.Up
 }
 
 test("tus-js-client: pieces, a pause, and a server killed in the middle", async ({ playwright }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(600_000);
   const server = await Server.start("tus-killed");
   try {
     server.command(["user", "add", owner.email], `${owner.password}\n`);
@@ -80,7 +81,7 @@ test("tus-js-client: pieces, a pause, and a server killed in the middle", async 
     expect(sources(server)).toEqual([sha256(file)]);
     expect(incoming(server)).toEqual([]);
     const request = await playwright.request.newContext({ baseURL: server.origin });
-    await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 120_000, intervals: [500] }).toBe("done");
+    await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 300_000, intervals: [500] }).toBe("done");
     await request.dispose();
   } finally {
     await server.stop();
@@ -133,6 +134,7 @@ test("tus-js-client: what is given up leaves nothing", async ({ server, apiKey, 
 });
 
 test("Uppy in a page of ours: through a lost network to a video that is done", async ({ page, context, session, server, apiKey, request }) => {
+  test.setTimeout(600_000);
   const script = buildSync({ entryPoints: [join(__dirname, "..", "tus", "uppy-page.ts")], bundle: true, format: "iife", write: false, logLevel: "error" });
   await context.addCookies(session.cookies);
   // A page at our address, as if somebody had put Uppy beside the dashboard.
@@ -140,18 +142,19 @@ test("Uppy in a page of ours: through a lost network to a video that is done", a
   await page.goto("/uppy-test");
   await page.addScriptTag({ content: script.outputFiles[0].text });
   const devtools = await context.newCDPSession(page);
-  const line = (offline: boolean) => devtools.send("Network.emulateNetworkConditions", { offline, latency: 5, downloadThroughput: -1, uploadThroughput: offline ? 0 : 8_000_000 });
+  const line = (offline: boolean, bytesPerSecond: number) => devtools.send("Network.emulateNetworkConditions", { offline, latency: 5, downloadThroughput: -1, uploadThroughput: offline ? 0 : bytesPerSecond });
   await devtools.send("Network.enable");
-  await line(false);
+  // So slow that it is not through before a slow machine has looked again.
+  await line(false, 2_000_000);
   await page.locator("input").setInputFiles(clip("large.mp4"));
   const size = statSync(clip("large.mp4")).size;
-  await expect.poll(() => page.evaluate(() => window.uppyTest.bytes), { timeout: 60_000, intervals: [100] }).toBeGreaterThan(size / 4);
-  await line(true);
+  await expect.poll(() => page.evaluate(() => window.uppyTest.bytes), { timeout: 120_000, intervals: [100] }).toBeGreaterThan(size / 4);
+  await line(true, 0);
   await page.waitForTimeout(1_000);
   expect(await page.evaluate(() => window.uppyTest.done)).toBe(false);
-  await line(false);
-  await expect.poll(() => page.evaluate(() => window.uppyTest), { timeout: 60_000 }).toMatchObject({ done: true, failed: [] });
+  await line(false, -1);
+  await expect.poll(() => page.evaluate(() => window.uppyTest), { timeout: 180_000 }).toMatchObject({ done: true, failed: [] });
   const videoId = (await page.evaluate(() => window.uppyTest.videoId)) ?? "";
   expect(sources(server)).toContain(sha256(readFileSync(clip("large.mp4"))));
-  await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 100_000, intervals: [500] }).toBe("done");
+  await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 300_000, intervals: [500] }).toBe("done");
 });

@@ -43,7 +43,7 @@ const test = base.extend<{ page: Page }, { setup: Setup; server: Server }>({
       await use(server);
       await server.stop();
     },
-    { scope: "worker", timeout: 120_000 },
+    { scope: "worker", timeout: 360_000 },
   ],
   baseURL: async ({ server }, use) => use(server.origin),
 });
@@ -57,7 +57,7 @@ test("upload, processing, play, embed, delete", async ({ page, request, server, 
   await signIn(page);
   await hydrated(page);
   await choose(page, clip("car-detection.mp4"));
-  await expect(card(page, "car-detection")).toContainText("Ready", { timeout: 180_000 });
+  await expect(card(page, "car-detection")).toContainText("Ready", { timeout: 360_000 });
   await expect(card(page, "car-detection")).toContainText("0:30");
   await expect(card(page, "car-detection").locator("img")).toBeVisible();
 
@@ -100,7 +100,7 @@ test("upload, processing, play, embed, delete", async ({ page, request, server, 
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete video" }).click();
   await expect(card(page, "car-detection")).toHaveCount(0);
-  await expect.poll(async () => (await request.get(playing.posterUrl)).status(), { timeout: 30_000, message: "its bytes are gone" }).toBeGreaterThanOrEqual(400);
+  await expect.poll(async () => (await request.get(playing.posterUrl)).status(), { timeout: 120_000, message: "its bytes are gone" }).toBeGreaterThanOrEqual(400);
   expect(heard, "errors in the page").toEqual([]);
 });
 
@@ -130,5 +130,5 @@ test("a file that is no video ends as a sentence", async ({ page }) => {
   await signIn(page);
   await hydrated(page);
   await choose(page, clip("not-a-video.mp4"));
-  await expect(card(page, "not-a-video")).toContainText("Failed", { timeout: 120_000 });
+  await expect(card(page, "not-a-video")).toContainText("Failed", { timeout: 240_000 });
 });

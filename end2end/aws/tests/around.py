@@ -61,7 +61,7 @@ def ask(method: str, url: str, body: bytes | None = None, headers: dict[str, str
     """Any request; a refusal is an answer too."""
     request = urllib.request.Request(url, method=method, data=body, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return response.status, dict(response.headers.items()), response.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers.items()), error.read()
@@ -119,7 +119,7 @@ def _turn(content: bytes) -> bytes:
 ENDS = ("COMPLETE", "ERROR", "CANCELED")
 
 
-def events_until(job_id: str, seconds: float = 60, linger: float = 1) -> list[Json]:
+def events_until(job_id: str, seconds: float = 300, linger: float = 1) -> list[Json]:
     """The events of one job, as the queue gives them, until it has ended and for a moment longer."""
     queues, url = as_app("sqs"), setting("MILLRACE_SQS_QUEUE_URL")
     found: list[Json] = []

@@ -168,7 +168,7 @@ async fn settled(url: &str, expected: u16) -> u16 {
     let started = Instant::now();
     loop {
         let status = status(url).await;
-        if status == expected || started.elapsed() > Duration::from_secs(10) {
+        if status == expected || started.elapsed() > Duration::from_secs(60) {
             return status;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;

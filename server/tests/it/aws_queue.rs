@@ -151,13 +151,20 @@ async fn messages_of_others_are_dropped_and_those_of_newer_processes_left() {
     post.put(&at("COMPLETE").to_string()).await;
 
     let mut got = Vec::new();
-    for delivery in queue_contract::receive(&*queue, 2).await {
-        queue_contract::end(&*queue, &delivery).await;
-        got.push(delivery.message);
+    for _ in 0..40 {
+        if got.len() >= 2 {
+            break;
+        }
+        // Each is ended as it comes: on a slow machine it would come again while the other one is waited for.
+        for delivery in queue.receive(Duration::from_secs(1), 10).await.expect("received") {
+            queue_contract::end(&*queue, &delivery).await;
+            got.push(delivery.message);
+        }
     }
     for expected in [Message::WakeUp(job), Message::Encode(report(job, &encode, 5, EncodeNews::Done))] {
         assert!(got.contains(&expected), "{got:?}");
     }
+    assert_eq!(got.len(), 2, "{got:?}");
     assert!(is_quiet(&*queue, Duration::from_secs(3)).await);
     assert_eq!(post.left().await, 1, "all are gone but the newer one");
     eventually("a newer process gets it", async || {
@@ -182,10 +189,10 @@ async fn what_nobody_can_take_is_put_aside() {
         dead.left().await == 1
     })
     .await;
-    assert_eq!(post.left().await, 0);
+    eventually("nothing is left of it here", async || post.left().await == 0).await;
     let job = wake_up();
     queue.send(job).await.expect("sent");
-    assert_eq!(queue.receive(Duration::from_secs(2), 10).await.expect("received")[0].message, Message::WakeUp(job), "others go on");
+    assert_eq!(queue_contract::receive(&*queue, 1).await[0].message, Message::WakeUp(job), "others go on");
 }
 
 #[tokio::test]
@@ -214,18 +221,19 @@ async fn a_running_jobs_message_stays_away_and_comes_again_when_its_worker_dies(
     let post = Post::new().await;
     let shop = Workshop::open(ELSEWHERE).await;
     let job = shop.video().await;
-    post.queue(6).send(job).await.expect("sent");
-    let worker = shop.hire(post.queue(6), 2);
+    // Long enough for a heartbeat that is late on a slow machine.
+    post.queue(10).send(job).await.expect("sent");
+    let worker = shop.hire(post.queue(10), 2);
     let encode = shop.until_encoding(job).await;
     let taken = async || post.attribute(QueueAttributeName::ApproximateNumberOfMessagesNotVisible).await == "1";
     eventually("the worker has the message", taken).await;
-    assert!(is_quiet(&*post.queue(6), Duration::from_secs(14)).await, "much longer than it would stay away by itself");
+    assert!(is_quiet(&*post.queue(10), Duration::from_secs(22)).await, "much longer than it would stay away by itself");
     worker.kill().await;
     shop.let_lease_run_out(job).await;
     // Without a look at the rows: the message alone brings the job back.
-    let again = queue_contract::receive(&*post.queue(6), 1).await.remove(0);
+    let again = queue_contract::receive(&*post.queue(10), 1).await.remove(0);
     assert_eq!(again.message, Message::WakeUp(job));
-    let next = shop.hire(post.queue(6), 2);
+    let next = shop.hire(post.queue(10), 2);
     shop.engine.set(&encode, EncodeNews::Done);
     shop.until(job, JobState::Done).await;
     eventually("the message ends", async || post.left().await == 0).await;

@@ -204,7 +204,7 @@ async fn told(subject: &Subject, request: &TranscodeRequest, id: &TranscodeId) -
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(90), listen).await.expect("the events tell of the end")
+    tokio::time::timeout(Duration::from_secs(300), listen).await.expect("the events tell of the end")
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn an_answer_that_nobody_takes_is_broken_off() {
         async move { endless(told) }
     });
     let router = Router::new().route("/film", film);
-    let served = serve(router, &[("MILLRACE_HTTP_ANSWER_IDLE_SECONDS", "1")]).await;
+    let served = serve(router, &[("MILLRACE_HTTP_ANSWER_IDLE_SECONDS", "3")]).await;
     let mut idle = connect(served.address).await;
     idle.write_all(ask("/film", "").as_bytes()).await.expect("it asks");
     patiently("giving up on who takes nothing", heard.recv()).await.expect("the body is let go of");

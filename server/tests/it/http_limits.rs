@@ -91,7 +91,7 @@ fn bearer(who: &Somebody) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_slow_bodies_are_cut_while_uploads_go_on() {
-    let site = Site::start(&[("MILLRACE_HTTP_UPLOAD_IDLE_SECONDS", "20"), ("MILLRACE_HTTP_BODY_SECONDS", "20")]).await;
+    let site = Site::start(&[("MILLRACE_HTTP_UPLOAD_IDLE_SECONDS", "40"), ("MILLRACE_HTTP_BODY_SECONDS", "40")]).await;
     let ada = site.app.somebody("ada@example.com").await;
     let mut held = Vec::new();
     for number in 0..1_000 {
@@ -119,7 +119,7 @@ async fn a_thousand_slow_bodies_are_cut_while_uploads_go_on() {
     let there = held.iter().filter(|stream| stream.try_read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)).count();
     assert!(there >= 900, "only {there} slow bodies were left when the upload was through");
 
-    let ends = futures::future::join_all(held.into_iter().map(|stream| last_words(stream, Duration::from_secs(100)))).await;
+    let ends = futures::future::join_all(held.into_iter().map(|stream| last_words(stream, Duration::from_secs(180)))).await;
     assert_eq!(ends.iter().filter(|end| end.is_none()).count(), 0, "connections that go on for ever");
     let told = ends.iter().flatten().filter(|end| end.starts_with("HTTP/1.1 408") && end.contains("too_slow")).count();
     assert_eq!(told, 1_000, "{:?}", ends.iter().flatten().find(|end| !end.starts_with("HTTP/1.1 408")));
@@ -127,7 +127,7 @@ async fn a_thousand_slow_bodies_are_cut_while_uploads_go_on() {
 
 #[tokio::test]
 async fn headers_have_their_time_and_their_size() {
-    let site = Site::start(&[("MILLRACE_HTTP_HEADER_SECONDS", "1")]).await;
+    let site = Site::start(&[("MILLRACE_HTTP_HEADER_SECONDS", "4")]).await;
     for head in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\n"] {
         let stream = site.begin(head).await;
         assert!(last_words(stream, Duration::from_secs(60)).await.is_some(), "held for ever");

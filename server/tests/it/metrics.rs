@@ -13,7 +13,7 @@ use server::{
 use tokio::{net::TcpListener, sync::watch};
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::{app::App, workshop::eventually};
 
 const CLIP: &[u8] = include_bytes!("../../../src/doctor/clip.mp4");
 const TOKEN: &str = "a token of many letters";
@@ -105,6 +105,10 @@ async fn a_video_moves_the_numbers() {
     let stream = app.get(Some(&ada), &format!("/api/stream?videoId={waiting}")).await.json();
     let url = stream["url"].as_str().expect("a URL").to_owned();
     app.get(None, &url).await;
+    // The row says that it is done a moment before the try is counted.
+    let ended = ("millrace_job_attempts_ended_total", [("outcome", "done")]);
+    let counted = async || value(&read(&app).await, ended.0, &ended.1) > value(&before, ended.0, &ended.1);
+    eventually("the try is counted", counted).await;
     let after = read(&app).await;
     let grown = |name: &str, labels: &[(&str, &str)]| value(&after, name, labels) - value(&before, name, labels);
     assert!(grown("millrace_uploads_total", &[("event", "begun")]) >= 1.0);

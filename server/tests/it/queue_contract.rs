@@ -74,7 +74,7 @@ async fn nobody_gets_more_than_they_asked_for(queue: &dyn JobQueue) {
     for sent in &open {
         queue.send(*sent).await.expect("sent");
     }
-    for most in [2, 1, 2, 1, 2, 1, 2] {
+    for most in [2, 1].into_iter().cycle().take(40) {
         let received = queue.receive(PATIENCE, most).await.expect("received");
         assert!(received.len() <= most, "{received:?}");
         for delivery in received {

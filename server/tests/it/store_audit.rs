@@ -34,9 +34,10 @@ async fn what_is_missing_is_told_and_what_nobody_names_goes_when_it_is_old() {
     let audit = app.store_audit();
     let video = app.upload(&ada, "clip.mp4", CLIP).await;
     app.begin(&ada, "on its way.mp4", 5_000).await;
-    app.work();
+    let worker = app.work();
     assert_eq!(app.settled(&ada, &video).await["status"], "done");
     app.shut_down();
+    worker.await.expect("the worker ends");
     let store = app.folder.path().join("store");
 
     let clean = run(&audit, true, false, 0).await;

@@ -105,14 +105,19 @@ async fn a_resend_replaces_a_sender_that_stalls(store: Arc<dyn BlobStore>) {
     let upload = store.begin_multipart(&key, PLAN).await.expect("begun");
     let first = part(&bytes, 1).to_vec();
     let crc = crc32c::crc32c(&first);
+    let (tell, stalls) = futures::channel::oneshot::channel();
     let stalled = futures::stream::iter([Ok(Bytes::from_static(&[0; 5_000])), Ok(Bytes::from_static(&[0; 5_000]))])
-        .chain(futures::stream::pending())
+        .chain(futures::stream::once(async move {
+            let _ = tell.send(());
+            std::future::pending::<std::io::Result<Bytes>>().await
+        }))
         .boxed();
     let holder = tokio::spawn({
         let (store, key, upload) = (Arc::clone(&store), key.clone(), upload.clone());
         async move { store.put_part(&key, &upload, PLAN, 1, crc, stalled).await }
     });
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // Until its sender has nothing more to say.
+    stalls.await.expect("it is listened to");
     store.put_part(&key, &upload, PLAN, 1, crc, body(&first)).await.expect("the newcomer is taken");
     assert!(matches!(holder.await.expect("it ends"), Err(BlobError::BodyInterrupted(_))));
     for number in [2, 3] {

@@ -119,7 +119,7 @@ impl Subject {
 /// Asks until it is over; how far it was on the way.
 pub(crate) async fn finish(transcoder: &dyn Transcoder, id: &TranscodeId) -> (Result<TranscodeState, TranscodeError>, Vec<u8>) {
     let mut seen = Vec::new();
-    for _ in 0..6_000 {
+    for _ in 0..30_000 {
         match transcoder.poll(id).await {
             Ok(TranscodeState::Running { percent, .. }) => seen.push(percent),
             over => return (over, seen),

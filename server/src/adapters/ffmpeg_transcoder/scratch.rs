@@ -142,7 +142,7 @@ mod tests {
         let path = scratch.path().to_owned();
         scratch.folder("out").await.expect("a folder");
         drop(scratch);
-        for _ in 0..100 {
+        for _ in 0..3_000 {
             if !path.exists() {
                 return;
             }

@@ -140,7 +140,7 @@ impl Bench {
     /// Folders left below the scratch folder, once those on their way out had a moment.
     pub(super) fn scratch_entries(&self) -> usize {
         let count = || std::fs::read_dir(self.path("scratch")).map_or(0, Iterator::count);
-        for _ in 0..100 {
+        for _ in 0..1_500 {
             if count() == 0 {
                 return 0;
             }

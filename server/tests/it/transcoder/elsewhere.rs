@@ -130,7 +130,7 @@ async fn a_source_is_fetched_once_and_its_copy_goes() {
     let copies = || files_below(&scratch).iter().filter(|path| path.ends_with("source")).count();
     assert_eq!(copies(), 1);
     bench.transcoder = FfmpegTranscoder::new(bench.settings.clone(), far.clone());
-    for _ in 0..100 {
+    for _ in 0..1_500 {
         if copies() == 0 {
             return;
         }
