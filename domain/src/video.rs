@@ -234,6 +234,9 @@ pub struct Playback {
     pub title: String,
     /// What to show.
     pub state: PlaybackState,
+    /// Whether its upload is still on its way: what has arrived can be played, and more follows.
+    #[serde(default)]
+    pub arriving: bool,
     /// Percent of the current stage while it is [`PlaybackState::Processing`].
     pub progress: u8,
     /// URL of the multivariant playlist, where something can be played.

@@ -55,6 +55,43 @@ test("its link and its embed play for somebody without an account", async ({ pag
   }
 });
 
+test("its link plays while the upload is on its way, and goes on when more has arrived", async ({ signedIn: page, request, apiKey, browser, server }) => {
+  test.setTimeout(300_000);
+  await page.addInitScript(() => {
+    // A line that is known to be slow gets small parts.
+    if (location.protocol.startsWith("http")) localStorage.setItem("millrace-upload-speed", "100000");
+  });
+  await page.goto("/");
+  await hydrated(page);
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send("Network.enable");
+  const line = (bytesPerSecond: number) => devtools.send("Network.emulateNetworkConditions", { offline: false, latency: 5, downloadThroughput: -1, uploadThroughput: bytesPerSecond });
+  await line(250_000);
+  // Its tables are at its end.
+  await choose(page, clip("long.mp4"));
+  await expect(card(page, "long")).toContainText("Playable", { timeout: 90_000 });
+  await expect(card(page, "long")).toContainText(/Uploading \d+ %/);
+  const videoId = (await card(page, "long").getByRole("link").first().getAttribute("href"))!.split("/").pop()!;
+  const { playbackId } = await stream(request, apiKey, videoId);
+  const visitor = await browser.newContext({ baseURL: server.origin });
+  const watching = await visitor.newPage();
+  await watching.goto(`/watch/${playbackId}`);
+  await expectToPlay(watching);
+  expect(await status(request, apiKey, videoId)).toMatchObject({ status: "uploading", playable: true });
+  // Nothing more comes: it plays what is there, and says what it waits for.
+  await line(1_000);
+  await video(watching).evaluate((element: HTMLVideoElement) => (element.currentTime = element.buffered.end(element.buffered.length - 1) - 1));
+  await expect(watching.getByText("Waiting for the rest of the upload")).toBeVisible({ timeout: 60_000 });
+  const stalled = await position(watching);
+  await line(-1);
+  await expect.poll(() => position(watching), { timeout: 90_000, message: "it goes on by itself" }).toBeGreaterThan(stalled + 3);
+  await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 90_000 }).toBe("processing");
+  await video(watching).evaluate((element: HTMLVideoElement) => (element.currentTime = 200));
+  await expect.poll(() => position(watching), { timeout: 60_000, message: "all of it" }).toBeGreaterThan(202);
+  await expect(watching.getByRole("alert")).toHaveCount(0);
+  await visitor.close();
+});
+
 test("whoever is watching gets the ladder at their position when it is there", async ({ page, request, apiKey, server }) => {
   test.setTimeout(240_000);
   const videoId = await upload(request, apiKey, clip("car-detection.mp4"), "Grows under you");

@@ -131,15 +131,16 @@ impl Engine {
             state.media = media;
             // Without metadata all is zero: what is shown stays until there is something better.
             if ready > 0 {
-                self.observe_timeline(&mut state.timeline);
+                self.observe_timeline(&mut state.timeline, state.playback.arriving);
             }
         });
     }
 
-    fn observe_timeline(&self, timeline: &mut Timeline) {
+    fn observe_timeline(&self, timeline: &mut Timeline, arriving: bool) {
         let duration = self.video.duration();
         timeline.position = self.video.current_time();
-        if duration.is_finite() {
+        // Of a video that is still being uploaded the element knows what has arrived; the page knows the whole.
+        if duration.is_finite() && (!arriving || duration > timeline.duration) {
             timeline.duration = duration;
         }
         timeline.buffered = ranges(&self.video.buffered());

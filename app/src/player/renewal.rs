@@ -91,6 +91,7 @@ mod tests {
             playback_id: "abcdefghjkmnpqrs".parse().expect("a valid id"),
             title: String::new(),
             state: PlaybackState::Playable,
+            arriving: false,
             progress: 100,
             url: Some(url.to_owned()),
             poster_url: None,

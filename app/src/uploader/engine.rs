@@ -23,6 +23,7 @@ use super::{
     requests,
     resume::Unfinished,
     send_part::{PartRequest, read_part},
+    tables,
 };
 use crate::{components::announcer::Announcer, server_fns::accounts::current_account, session::Session};
 
@@ -196,6 +197,8 @@ impl Uploader {
     async fn tell_of(self, key: ItemKey, begin: &mut BeginUpload) -> Result<UploadTicket, SendError> {
         let file = self.files.with_value(|files| files.get(&key).cloned()).ok_or(SendError::Aborted)?;
         begin.fingerprint = Some(fingerprint::of(&file).await?);
+        let tables = tables::find(&file).await;
+        self.change(|queue| queue.found(key, tables));
         // Nothing of one account's becomes another's because somebody else signed in meanwhile.
         self.check_owner(key).await?;
         requests::begin(begin).await

@@ -1,5 +1,7 @@
 //! One file on its way: its state, what a failure means for it, and what of it is shown.
 
+use std::ops::Range;
+
 use domain::{
     account::Account,
     error::{Code, Problem},
@@ -85,6 +87,8 @@ pub struct Item {
     pub resume_at: Option<f64>,
     /// The last quarter that was announced.
     pub quarter: u8,
+    /// The bytes that it cannot be played without.
+    pub tables: Option<Range<u64>>,
     part_url: String,
     target_url: Option<String>,
     parts: Option<Parts>,
@@ -110,6 +114,7 @@ impl Item {
             trouble: None,
             resume_at: None,
             quarter: 0,
+            tables: None,
             part_url: String::new(),
             target_url: None,
             parts: None,
@@ -151,6 +156,9 @@ impl Item {
         match &mut self.parts {
             Some(parts) if parts.plan() == ticket.plan => parts.match_with(&ticket.received),
             parts => *parts = Some(Parts::new(ticket.plan, &ticket.received)),
+        }
+        if let (Some(parts), Some(tables)) = (&mut self.parts, &self.tables) {
+            parts.send_first(tables);
         }
         self.stale = false;
         self.shown_bytes = self.shown_bytes.max(self.parts.as_ref().map_or(0, Parts::bytes_gone));

@@ -20,5 +20,6 @@ pub mod resume_card;
 pub mod send_part;
 pub mod sign_in_again;
 pub mod speed;
+pub mod tables;
 pub mod tray;
 pub mod words;

@@ -1,6 +1,9 @@
 //! Which parts of one file are still to send, on their way, and there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use domain::upload::PartPlan;
 
@@ -16,6 +19,8 @@ struct Flight {
 pub struct Parts {
     plan: PartPlan,
     pending: BTreeSet<u32>,
+    /// Those of them that go before all others, in this order.
+    first: Vec<u32>,
     in_flight: BTreeMap<u32, Flight>,
     arrived: BTreeSet<u32>,
 }
@@ -25,7 +30,14 @@ impl Parts {
     pub fn new(plan: PartPlan, received: &[u32]) -> Self {
         let arrived: BTreeSet<u32> = received.iter().copied().filter(|number| plan.part_range(*number).is_some()).collect();
         let pending = (1..=plan.part_count()).filter(|number| !arrived.contains(number)).collect();
-        Self { plan, pending, in_flight: BTreeMap::new(), arrived }
+        Self { plan, pending, first: Vec::new(), in_flight: BTreeMap::new(), arrived }
+    }
+
+    /// What begins the file goes first, then what holds these bytes of it, then the rest.
+    pub fn send_first(&mut self, bytes: &Range<u64>) {
+        let touches = |number: &u32| self.range(*number).is_some_and(|(start, length)| start < bytes.end && bytes.start < start + length);
+        let others = self.pending.iter().copied().filter(|number| *number > 1 && touches(number));
+        self.first = std::iter::once(1).chain(others).collect();
     }
 
     /// The server says what it has, whatever we believed. What is on its way stays so.
@@ -48,7 +60,9 @@ impl Parts {
 
     /// Takes the next part to send.
     pub fn take_next(&mut self, now_ms: f64) -> Option<u32> {
-        let number = self.pending.pop_first()?;
+        let preferred = self.first.iter().copied().find(|number| self.pending.contains(number));
+        let number = preferred.or_else(|| self.pending.first().copied())?;
+        self.pending.remove(&number);
         self.in_flight.insert(number, Flight { since_ms: now_ms, gone: 0 });
         Some(number)
     }
@@ -111,6 +125,17 @@ mod tests {
 
     fn four() -> Parts {
         Parts::new(PartPlan::for_size(PART_SIZE * 3 + 10), &[])
+    }
+
+    #[test]
+    fn the_beginning_and_the_tables_go_first() {
+        let mut parts = four();
+        parts.send_first(&(PART_SIZE * 3 - 5..PART_SIZE * 3 + 10));
+        let order: Vec<_> = std::iter::from_fn(|| parts.take_next(0.0)).collect();
+        assert_eq!(order, [1, 3, 4, 2]);
+        parts.put_back(2);
+        parts.put_back(4);
+        assert_eq!(parts.take_next(0.0), Some(4), "also when it is lost");
     }
 
     #[test]

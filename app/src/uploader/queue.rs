@@ -129,6 +129,11 @@ impl Queue {
         keys
     }
 
+    /// Where a file has the bytes that it cannot be played without, if it has such.
+    pub fn found(&mut self, key: ItemKey, tables: Option<std::ops::Range<u64>>) {
+        self.with(key, |item| item.tables = tables);
+    }
+
     /// The server knows a file. False where the user cancelled it meanwhile.
     pub fn began(&mut self, key: ItemKey, ticket: UploadTicket) -> bool {
         // The server answered: there is a network, whatever the browser says.

@@ -57,6 +57,11 @@ impl PartBytes {
     pub const fn crc32c(&self) -> u32 {
         self.crc32c
     }
+
+    /// A copy of them. For a few; a part stays where it is.
+    pub fn to_vec(&self) -> Vec<u8> {
+        Uint8Array::new(&self.buffer).to_vec()
+    }
 }
 
 /// Who takes the part; they differ in what they say when they do not.

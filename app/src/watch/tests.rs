@@ -10,6 +10,7 @@ fn page(kind: Kind) -> WatchPage {
             playback_id: "abcdefghjkmnpqrs".parse().expect("a valid id"),
             title: "Sign </script><b>lesson</b> \"4\"".to_owned(),
             state: PlaybackState::Playable,
+            arriving: false,
             progress: 100,
             url: Some("/hls/g/index.m3u8".to_owned()),
             poster_url: Some("/media/poster.jpg?sig=1".to_owned()),

@@ -25,10 +25,13 @@ use futures::StreamExt;
 use super::{part_locks::PartLocks, resent_part};
 use crate::{
     failpoints,
-    ports::blob_store::{AppendBytes, BlobError, BlobRead, BlobStore, ByteRange, ByteStream, Inventory, MeasureRoom, MultipartId},
+    ports::blob_store::{
+        AppendBytes, BlobError, BlobRead, BlobStore, ByteRange, ByteStream, Inventory, MeasureRoom, MultipartId, ReadArriving,
+    },
 };
 
 mod append;
+mod arriving;
 mod disk;
 mod inventory;
 mod ledger;
@@ -372,6 +375,10 @@ impl BlobStore for FsStore {
     }
 
     fn appender(&self) -> Option<&dyn AppendBytes> {
+        Some(self)
+    }
+
+    fn arriving(&self) -> Option<&dyn ReadArriving> {
         Some(self)
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt::{Debug, Display},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -179,6 +180,11 @@ pub trait BlobStore: Debug + Display + Send + Sync {
         None
     }
 
+    /// The ability to read what has arrived of an upload that is not complete, for stores that have it.
+    fn arriving(&self) -> Option<&dyn ReadArriving> {
+        None
+    }
+
     /// The ability to take a file from its first byte to its last, cut wherever its sender likes, for stores that have it.
     fn appender(&self) -> Option<&dyn AppendBytes> {
         None
@@ -261,6 +267,22 @@ pub trait PresignParts: Send + Sync {
 
     /// What every URL of a part begins with, so that pages may be allowed to reach it; absent where the store cannot tell.
     fn destination(&self) -> Option<String>;
+}
+
+/// What has arrived of an upload.
+#[derive(Debug, Clone)]
+pub struct Arriving {
+    /// The file that the parts are written into, at their places.
+    pub file: PathBuf,
+    /// Ranges of it that are safe, in no order. Nothing else in it means anything.
+    pub safe: Vec<Range<u64>>,
+}
+
+/// An optional ability of a store: an upload can be read while it arrives.
+#[async_trait::async_trait]
+pub trait ReadArriving: Send + Sync {
+    /// What has arrived of an upload so far. [`BlobError::NotFound`]: it is complete, or was forgotten.
+    async fn arrived(&self, upload: &MultipartId, plan: PartPlan) -> Result<Arriving, BlobError>;
 }
 
 /// What is kept of a body that breaks off.

@@ -26,10 +26,12 @@ use crate::{
     telemetry::metrics,
 };
 
+mod arriving;
 mod reading;
 mod shelf;
 
-use self::{reading::Reading, shelf::Shelf};
+pub use self::arriving::There;
+use self::{arriving::OnTheirWay, reading::Reading, shelf::Shelf};
 
 /// How long whoever has sent the last byte waits for the answer to say that it plays. A local file takes some milliseconds.
 const PROMPTLY: Duration = Duration::from_millis(500);
@@ -111,6 +113,11 @@ struct Ready {
 }
 
 impl Ready {
+    fn new(package: Package) -> Self {
+        let renditions = Arc::new(package.renditions());
+        Self { package, renditions }
+    }
+
     /// Picture or sound, by the name of its rendition.
     fn media(&self, name: &str) -> Option<Media> {
         let rendition = self.renditions.iter().find(|rendition| rendition.name == name)?;
@@ -131,6 +138,7 @@ pub struct Packages {
     store: Arc<dyn BlobStore>,
     changes: Changes,
     shelf: Shelf,
+    on_their_way: OnTheirWay,
     turns: Arc<Semaphore>,
     /// Whether whoever delivers can be given what is no object.
     deliverable: bool,
@@ -139,7 +147,8 @@ pub struct Packages {
 impl Packages {
     /// Packages of what is in `store`, noted in `db` where they are `deliverable` at all.
     pub fn new(db: DatabaseConnection, store: Arc<dyn BlobStore>, changes: Changes, deliverable: bool) -> Self {
-        Self { db, store, changes, shelf: Shelf::default(), turns: Arc::new(Semaphore::new(OPENED_AT_ONCE)), deliverable }
+        let turns = Arc::new(Semaphore::new(OPENED_AT_ONCE));
+        Self { db, store, changes, shelf: Shelf::default(), on_their_way: OnTheirWay::default(), turns, deliverable }
     }
 
     /// Looks whether a complete source can be played as it is, and lets it be played if so. Returns when that is known, but soon in any case;
@@ -161,6 +170,7 @@ impl Packages {
 
     async fn look(&self, user: UserId, video: VideoId, upload: UploadId) -> Result<()> {
         let generation = packaged_generation(upload);
+        self.on_their_way.forget(generation);
         let looked = async {
             let ready = self.opened(generation).await?;
             self.check_beginnings(generation, &ready.package).await?;
@@ -172,11 +182,32 @@ impl Packages {
                 tracing::info!(video_id = %video, reason = %refusal, "the source does not play as it is; it waits for its encode");
                 metrics::packaged("refused");
                 self.shelf.forget(generation);
-                return Ok(());
+                return self.take_back(user, video, generation).await;
             }
             Err(NotPackaged::Store(BlobError::NotFound)) => return Ok(()),
             Err(NotPackaged::Store(error)) => return Err(error.into()),
         };
+        self.note(user, video, generation, &ready).await
+    }
+
+    /// It has played while it was uploaded, and what came last shows that it does not.
+    async fn take_back(&self, user: UserId, video: VideoId, generation: GenerationId) -> Result<()> {
+        let taken = videos::Entity::update_many()
+            .col_expr(videos::Column::PackagedGenerationId, Expr::value(None::<uuid::Uuid>))
+            .col_expr(videos::Column::PackagedFacts, Expr::value(None::<String>))
+            .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()))
+            .filter(videos::Column::Id.eq(video.0))
+            .filter(videos::Column::PackagedGenerationId.eq(generation.0))
+            .exec(&self.db)
+            .await?;
+        if taken.rows_affected > 0 {
+            self.changes.tell(Change::Video { user, video });
+        }
+        Ok(())
+    }
+
+    /// Lets it be played.
+    async fn note(&self, user: UserId, video: VideoId, generation: GenerationId, ready: &Ready) -> Result<()> {
         let Some(facts) = PackagedFacts::of(&ready.renditions) else { return Ok(()) };
         let facts = serde_json::to_string(&facts).map_err(|error| Error::broken(error.to_string()))?;
         let noted = videos::Entity::update_many()
@@ -219,7 +250,10 @@ impl Packages {
             return ready.package.init(media).cloned().ok_or(BlobError::NotFound);
         };
         let segment = ready.package.segment(media, number).map_err(NotPackaged::from)?.ok_or(BlobError::NotFound)?;
-        let reading = Reading::open(&self.store, generation).await?;
+        let reading = self.reading(generation).await?;
+        if !reading.has(&segment.ranges) {
+            return Err(BlobError::NotFound);
+        }
         let pieces = read_segment(&reading, &segment, reading.gap()).await.map_err(NotPackaged::from)?;
         if let (Media::Video, Some(beginning)) = (media, pieces.get(1)) {
             let looked_at = beginning.get(..BEGINNING as usize).unwrap_or(beginning);
@@ -231,6 +265,7 @@ impl Packages {
     /// Forgets a package whose source is removed.
     pub fn forget(&self, upload: UploadId) {
         self.shelf.forget(packaged_generation(upload));
+        self.on_their_way.forget(packaged_generation(upload));
     }
 
     /// Whether a generation is known to be a packaged one. One that is not known may still be.
@@ -243,18 +278,33 @@ impl Packages {
         self.shelf
             .get_or_open(generation, || async {
                 let _turn = self.turns.acquire().await;
-                let reading = Reading::open(&self.store, generation).await?;
-                let size = self.store.size(&source_key(generation)).await?;
-                let package = reading.package(size).await?;
-                let renditions = Arc::new(package.renditions());
-                Ok(Ready { package, renditions })
+                let reading = self.reading(generation).await?;
+                let size = match reading.size().await? {
+                    Some(size) => size,
+                    None => self.store.size(&source_key(generation)).await?,
+                };
+                Ok(Ready::new(reading.package(size).await?))
             })
             .await
     }
 
+    /// The source, or what has arrived of it.
+    async fn reading(&self, generation: GenerationId) -> std::result::Result<Reading, BlobError> {
+        match Reading::open(&self.store, generation).await {
+            Err(BlobError::NotFound) => {}
+            reading => return reading,
+        }
+        match self.arriving_file(generation).await {
+            Ok(arriving) => Reading::arriving(arriving).await,
+            // It may have become complete between the two looks.
+            Err(BlobError::NotFound) => Reading::open(&self.store, generation).await,
+            Err(error) => Err(error),
+        }
+    }
+
     /// Looks at the first bytes of each segment of the picture: tables call many pictures key frames that are none.
     async fn check_beginnings(&self, generation: GenerationId, package: &Package) -> std::result::Result<(), NotPackaged> {
-        let reading = Reading::open(&self.store, generation).await?;
+        let reading = self.reading(generation).await?;
         let look = |number: usize| {
             let reading = &reading;
             async move {

@@ -28,7 +28,7 @@ use crate::{
     services::{
         database_watch::DatabaseWatch,
         grants::Grants,
-        packages::{PackagedFacts, Packages},
+        packages::{PackagedFacts, Packages, There},
         private_media::PrivateMedia,
         videos::{playback_id, published, source_facts, stable_expiry, stage, visibility},
     },
@@ -235,6 +235,7 @@ impl Playbacks {
             playback_id: playback_id(row)?,
             title: row.title.clone(),
             state,
+            arriving: matches!(Playing::of(row), Some(Playing::Arriving(_))),
             progress: u8::try_from(row.progress.clamp(0, 100)).unwrap_or(100),
             expires_at: url.as_ref().map(|_| expires_at),
             url,
@@ -328,7 +329,7 @@ impl Playbacks {
     async fn renditions(&self, playing: Playing) -> Result<Arc<Vec<Rendition>>> {
         let generation = match playing {
             Playing::Published(generation) => generation,
-            Playing::Packaged(generation) => return self.delivery.packages.renditions(generation).await,
+            Playing::Packaged(generation) | Playing::Arriving(generation) => return self.delivery.packages.renditions(generation).await,
         };
         if let Some(renditions) = self.memory.renditions(generation) {
             return Ok(renditions);
@@ -363,7 +364,13 @@ impl Playbacks {
         let renditions = self.renditions(playing).await?;
         let rendition = renditions.iter().find(|rendition| rendition.name == name).ok_or_else(Problem::not_found)?;
         let signed = playing.sign(&*self.delivery.cdn, grant.audience, grant.expires_at);
-        Ok(rendition.playlist.render(|file| signed.url(&rendition.path(file))))
+        let url = |file: &str| signed.url(&rendition.path(file));
+        if let Playing::Arriving(generation) = playing
+            && let There::First(there) = self.delivery.packages.there(generation, name).await?
+        {
+            return Ok(rendition.playlist.render_growing(there, url));
+        }
+        Ok(rendition.playlist.render(url))
     }
 }
 

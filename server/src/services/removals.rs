@@ -227,7 +227,10 @@ impl Removals {
                 self.store.delete(&StorageKey::Source { upload: *upload }).await?;
                 self.packages.forget(*upload);
             }
-            Removal::Multipart(upload, id) => self.store.abort_multipart(&StorageKey::Source { upload: *upload }, id).await?,
+            Removal::Multipart(upload, id) => {
+                self.store.abort_multipart(&StorageKey::Source { upload: *upload }, id).await?;
+                self.packages.forget(*upload);
+            }
         }
         Ok(())
     }

@@ -248,6 +248,9 @@ impl Uploads {
         if self.store.presigner().is_none() {
             metrics::received(receipt.size);
         }
+        if !row.complete {
+            self.next.packages.part_arrived(user, VideoId(row.video_id), upload, &multipart, plan);
+        }
         // A store elsewhere is asked for what it has, but not at each of thousands of parts.
         let asked = self.store.presigner().is_none() || now_ms() - row.updated_at_ms >= LIST_PARTS_EVERY_MS;
         if !row.complete && asked {

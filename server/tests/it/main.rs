@@ -26,6 +26,7 @@ mod metrics;
 mod openapi;
 mod outage;
 mod packages;
+mod packages_arriving;
 mod people;
 mod plain_http;
 mod playlists_origin;

@@ -9,8 +9,8 @@ use tokio::task::spawn_blocking;
 
 use super::{NotPackaged, source_key};
 use crate::{
-    packager::{Limits, Opening, Package, Source},
-    ports::blob_store::{BlobError, BlobStore, ByteRange},
+    packager::{Arrived, Limits, Opening, Package, Source},
+    ports::blob_store::{Arriving, BlobError, BlobStore, ByteRange},
 };
 
 /// Bytes that are read over between two ranges rather than asking twice: the sound between the samples of a picture.
@@ -25,6 +25,8 @@ const REMOTE_READS: u32 = 64;
 pub(super) enum Reading {
     /// A local file.
     Local(Arc<File>),
+    /// A local file of which this much has arrived.
+    Arriving(Arc<File>, Arrived),
     /// An object somewhere else.
     Remote(Arc<dyn BlobStore>, GenerationId),
 }
@@ -39,6 +41,38 @@ impl Reading {
             Err(error) => Err(unavailable(error)),
         };
         spawn_blocking(move || open(path)).await.map_err(unavailable)?
+    }
+
+    /// Opens what has arrived of an upload.
+    pub(super) async fn arriving(arriving: Arriving) -> Result<Self, BlobError> {
+        let arrived = arriving.safe.into_iter().collect();
+        spawn_blocking(move || match File::open(arriving.file) {
+            Ok(file) => Ok(Self::Arriving(Arc::new(file), arrived)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(BlobError::NotFound),
+            Err(error) => Err(unavailable(error)),
+        })
+        .await
+        .map_err(unavailable)?
+    }
+
+    /// Bytes of the whole source, where the file says so: an upload's has its whole length from the beginning.
+    pub(super) async fn size(&self) -> Result<Option<u64>, BlobError> {
+        match self {
+            Self::Local(file) | Self::Arriving(file, _) => {
+                let file = Arc::clone(file);
+                let size = spawn_blocking(move || file.metadata().map(|metadata| metadata.len())).await.map_err(unavailable)?;
+                size.map(Some).map_err(unavailable)
+            }
+            Self::Remote(..) => Ok(None),
+        }
+    }
+
+    /// Whether all of these ranges are there.
+    pub(super) fn has(&self, ranges: &[Range<u64>]) -> bool {
+        match self {
+            Self::Local(_) | Self::Remote(..) => true,
+            Self::Arriving(_, arrived) => ranges.iter().all(|range| arrived.covers(range)),
+        }
     }
 
     /// Reads the tables. That takes time with long films, so it keeps no thread from others' requests.
@@ -65,7 +99,7 @@ impl Reading {
     /// Bytes to read over between two ranges.
     pub(super) const fn gap(&self) -> u64 {
         match self {
-            Self::Local(_) => LOCAL_GAP,
+            Self::Local(_) | Self::Arriving(..) => LOCAL_GAP,
             Self::Remote(..) => REMOTE_GAP,
         }
     }
@@ -79,7 +113,7 @@ impl Source for Reading {
             return Ok(Bytes::new());
         }
         match self {
-            Self::Local(file) => {
+            Self::Local(file) | Self::Arriving(file, _) => {
                 let file = Arc::clone(file);
                 spawn_blocking(move || pread(&file, range)).await.map_err(unavailable)?
             }
@@ -97,7 +131,7 @@ impl Source for Reading {
     }
 }
 
-fn pread(file: &File, range: Range<u64>) -> Result<Bytes, BlobError> {
+pub(super) fn pread(file: &File, range: Range<u64>) -> Result<Bytes, BlobError> {
     let length = usize::try_from(range.end - range.start).map_err(unavailable)?;
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, range.start).map_err(unavailable)?;

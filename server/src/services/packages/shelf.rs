@@ -54,6 +54,13 @@ impl Shelf {
         opened
     }
 
+    /// Puts something under a generation that somebody else has opened.
+    pub(super) fn put(&self, generation: GenerationId, ready: Ready) {
+        let slot = Slot { ready: Arc::new(OnceCell::new_with(Some(Arc::new(ready)))), used: Instant::now() };
+        self.slots().insert(generation, slot);
+        self.make_room(generation);
+    }
+
     /// Forgets what stands under a generation.
     pub(super) fn forget(&self, generation: GenerationId) {
         self.slots().remove(&generation);

@@ -1,6 +1,6 @@
 //! What of a video plays: what was published, else what is packaged from its source.
 
-use domain::ids::GenerationId;
+use domain::{ids::GenerationId, video::Stage};
 
 use crate::{
     db::entity::videos,
@@ -14,6 +14,8 @@ pub(super) enum Playing {
     Published(GenerationId),
     /// Its files are made on request.
     Packaged(GenerationId),
+    /// The same of a source that is still being uploaded: there are more of them by and by.
+    Arriving(GenerationId),
 }
 
 impl Playing {
@@ -29,13 +31,14 @@ impl Playing {
     }
 
     fn packaged(row: &videos::Model) -> Option<Self> {
-        row.packaged_generation_id.map(GenerationId).map(Self::Packaged)
+        let way = if row.stage == Stage::Uploading.as_str() { Self::Arriving } else { Self::Packaged };
+        row.packaged_generation_id.map(GenerationId).map(way)
     }
 
     /// The generation.
     pub(super) const fn generation(self) -> GenerationId {
         match self {
-            Self::Published(generation) | Self::Packaged(generation) => generation,
+            Self::Published(generation) | Self::Packaged(generation) | Self::Arriving(generation) => generation,
         }
     }
 
@@ -43,7 +46,7 @@ impl Playing {
     pub(super) fn sign(self, cdn: &dyn Cdn, audience: Audience, expires_at: u64) -> SignedPrefix {
         match self {
             Self::Published(generation) => cdn.sign(generation, audience, expires_at),
-            Self::Packaged(generation) => cdn.sign_packaged(generation, audience, expires_at),
+            Self::Packaged(generation) | Self::Arriving(generation) => cdn.sign_packaged(generation, audience, expires_at),
         }
     }
 }

@@ -176,6 +176,8 @@ impl Uploads {
         if let Err(error) = self.note_progress(user, VideoId(row.video_id), UploadId(row.id), percent).await {
             tracing::debug!(%error, upload_id = %row.id, "cannot note how far an upload has come");
         }
+        let (video, upload) = (VideoId(row.video_id), UploadId(row.id));
+        self.next.packages.part_arrived(user, video, upload, &MultipartId(row.multipart_id.clone()), plan(row));
     }
 
     /// Completes an upload of which all is there.
