@@ -24,6 +24,7 @@ const MEDIA: &str = "media";
 const BASE: &str = "base";
 const QUERY: &str = "query";
 const RENEW_IN_SECONDS: &str = "renewInSeconds";
+const ARRIVING: &str = "arriving";
 
 /// What came of asking for it.
 pub(crate) enum Fetched {
@@ -80,6 +81,7 @@ fn read(object: &JsValue) -> Option<Playback> {
         playback_id: text(PLAYBACK_ID)?.parse().ok()?,
         title: text(TITLE)?,
         state: state(&text(STATE)?)?,
+        arriving: get(ARRIVING).is_truthy(),
         progress: number(PROGRESS)? as u8,
         url: text(URL),
         poster_url: text(POSTER_URL),
@@ -122,6 +124,7 @@ mod tests {
                 playback_id: "abcdefghjkmnpqrs".parse().expect("a valid id"),
                 title: String::new(),
                 state: known,
+                arriving: false,
                 progress: 0,
                 url: None,
                 poster_url: None,
@@ -133,7 +136,8 @@ mod tests {
             };
             let json = serde_json::to_value(playback).expect("it is written as JSON");
             let names: Vec<&str> = json.as_object().expect("an object").keys().map(String::as_str).collect();
-            let mut read = [PLAYBACK_ID, TITLE, STATE, PROGRESS, URL, POSTER_URL, SIZE, DURATION_MS, EXPIRES_AT, MEDIA, RENEW_IN_SECONDS];
+            let mut read =
+                [PLAYBACK_ID, TITLE, STATE, PROGRESS, URL, POSTER_URL, SIZE, DURATION_MS, EXPIRES_AT, MEDIA, RENEW_IN_SECONDS, ARRIVING];
             read.sort_unstable();
             assert_eq!(names, read);
             let media: Vec<&str> = json[MEDIA][0].as_object().expect("an object").keys().map(String::as_str).collect();
