@@ -41,9 +41,8 @@ pub(super) struct Engine {
     /// What hls.js puts into the addresses that it asks for.
     pub(super) signatures: Rc<RefCell<Option<Signatures>>>,
     recovery: RefCell<Recovery>,
-    /// The address that is open, or about to be.
+    /// The address that is open, or about to be, and where the objects are that it led to.
     url: RefCell<Option<String>>,
-    /// What is open there.
     pub(super) opened: RefCell<Option<String>>,
     /// Second to begin at when the source is ready.
     at: Cell<f64>,

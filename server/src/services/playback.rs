@@ -16,7 +16,10 @@ use tokio::time::timeout;
 mod memory;
 mod playing;
 
-use self::{memory::Memory, playing::Playing};
+use self::{
+    memory::Memory,
+    playing::{Playing, Shown},
+};
 use crate::{
     clock::now_seconds,
     db::entity::{grants, users, videos},
@@ -28,9 +31,9 @@ use crate::{
     services::{
         database_watch::DatabaseWatch,
         grants::Grants,
-        packages::{PackagedFacts, Packages, There},
+        packages::{Packages, There},
         private_media::PrivateMedia,
-        videos::{playback_id, published, source_facts, stable_expiry, stage, visibility},
+        videos::{playback_id, published, stable_expiry, stage, visibility},
     },
     signing::{SIGNATURE_BYTES, SigningKeys},
 };
@@ -371,28 +374,6 @@ impl Playbacks {
             return Ok(rendition.playlist.render_growing(there, url));
         }
         Ok(rendition.playlist.render(url))
-    }
-}
-
-/// What is known of the picture before it plays.
-struct Shown {
-    /// Width and height.
-    size: (u32, u32),
-    /// Length in milliseconds; 0 where it is not known yet.
-    duration_ms: u64,
-}
-
-impl Shown {
-    /// By the probe, else by the source's own tables.
-    fn of(row: &videos::Model) -> Result<Self> {
-        if let Some(facts) = source_facts(row)? {
-            return Ok(Self { size: (facts.video.display_width, facts.video.display_height), duration_ms: facts.duration_ms });
-        }
-        let facts = PackagedFacts::in_row(row)?;
-        Ok(facts.map_or(Self { size: (16, 9), duration_ms: 0 }, |facts| Self {
-            size: (facts.width, facts.height),
-            duration_ms: facts.duration_ms,
-        }))
     }
 }
 

@@ -25,12 +25,11 @@ use crate::{
     failpoints,
     ports::{
         blob_store::{BlobError, BlobStore, ByteStream, MultipartId},
-        job_queue::{JobQueue, WakeUp},
+        job_queue::WakeUp,
     },
     services::{
         changes::{Change, Changes},
         jobs,
-        packages::Packages,
         removals::Removal,
         storage::Storage,
         videos::{Videos, advance},
@@ -39,12 +38,14 @@ use crate::{
 };
 
 mod checksum;
+mod next;
 pub mod quota;
 mod rows;
 pub mod single;
 pub mod tus;
 mod unfinished;
 
+pub use self::next::Next;
 use self::{
     quota::{Arriving, Usage},
     rows::{insert_upload, insert_video},
@@ -67,15 +68,6 @@ pub struct Uploads {
     storage: Storage,
     limits: UploadLimits,
     arriving: Arriving,
-}
-
-/// Who has a file before them once it is complete.
-#[derive(Debug, Clone)]
-pub struct Next {
-    /// Workers.
-    pub queue: Arc<dyn JobQueue>,
-    /// Viewers, where it plays as it is.
-    pub packages: Packages,
 }
 
 /// How a file comes.
@@ -378,16 +370,6 @@ impl Uploads {
             }
         }
         Ok(())
-    }
-
-    /// Wakes a worker, and lets the file be played at once if it can be.
-    async fn hand_on(&self, user: UserId, upload: UploadId, wake_up: WakeUp) {
-        if let Err(error) = self.next.queue.send(wake_up).await {
-            // The row stands; workers look at the rows by themselves.
-            tracing::warn!(%error, job_id = %wake_up.job, "could not wake a worker");
-        }
-        self.changes.tell(Change::Video { user, video: wake_up.video });
-        self.next.packages.offer(user, wake_up.video, upload).await;
     }
 
     async fn row(&self, user: UserId, upload: UploadId) -> Result<uploads::Model> {

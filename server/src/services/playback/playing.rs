@@ -4,7 +4,9 @@ use domain::{ids::GenerationId, video::Stage};
 
 use crate::{
     db::entity::videos,
+    error::Result,
     ports::cdn::{Audience, Cdn, SignedPrefix},
+    services::{packages::PackagedFacts, videos::source_facts},
 };
 
 /// A generation that can be played.
@@ -48,5 +50,27 @@ impl Playing {
             Self::Published(generation) => cdn.sign(generation, audience, expires_at),
             Self::Packaged(generation) | Self::Arriving(generation) => cdn.sign_packaged(generation, audience, expires_at),
         }
+    }
+}
+
+/// What is known of the picture before it plays.
+pub(super) struct Shown {
+    /// Width and height.
+    pub(super) size: (u32, u32),
+    /// Length in milliseconds; 0 where it is not known yet.
+    pub(super) duration_ms: u64,
+}
+
+impl Shown {
+    /// By the probe, else by the source's own tables.
+    pub(super) fn of(row: &videos::Model) -> Result<Self> {
+        if let Some(facts) = source_facts(row)? {
+            return Ok(Self { size: (facts.video.display_width, facts.video.display_height), duration_ms: facts.duration_ms });
+        }
+        let facts = PackagedFacts::in_row(row)?;
+        Ok(facts.map_or(Self { size: (16, 9), duration_ms: 0 }, |facts| Self {
+            size: (facts.width, facts.height),
+            duration_ms: facts.duration_ms,
+        }))
     }
 }
