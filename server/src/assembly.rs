@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::Settings,
+    delivery::{Delivery, media_cache::MediaCache},
     http::{AppState, metrics::Metrics, rate_limits::RateLimits},
     ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
     process_name::ProcessName,
@@ -68,7 +69,8 @@ pub fn assemble(
     let changes = Changes::default();
     let private_media = PrivateMedia::default();
     let database_watch = DatabaseWatch::default();
-    let removals = Removals::new(db(), Arc::clone(&store), Arc::clone(&transcoder), Arc::clone(&cdn));
+    let media = MediaCache::new(settings.delivery.cache_mb.saturating_mul(1_000_000));
+    let removals = Removals::new(db(), Arc::clone(&store), Arc::clone(&transcoder), Arc::clone(&cdn), media.clone());
     let videos = Videos::new(db(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone(), private_media.clone());
     let limits = UploadLimits {
         max_size: settings.upload.max_size_bytes,
@@ -123,7 +125,7 @@ pub fn assemble(
         .wanted()
         .then(metrics::install)
         .and_then(|counting| counting.inspect_err(|error| tracing::warn!(%error, "nothing is counted for Prometheus")).ok());
-    let metrics = Metrics::new(numbers, vitals.clone(), settings.metrics.token.clone());
+    let metrics = Metrics::new(numbers, vitals.clone(), media.clone(), settings.metrics.token.clone());
     let alerts = Alerts::new(db(), vitals, Limits::of(&settings.alerts), settings.public_url.clone(), process::machine());
     let worker = Worker { queue, transcoder, jobs, transcodes, tidying, slots: settings.transcode.jobs };
     let accounts = Accounts::new(db(), settings.registration);
@@ -144,6 +146,7 @@ pub fn assemble(
         database: database_watch,
         rate_limits: RateLimits::new(&settings.http),
         settings: Arc::new(settings),
+        delivery: Delivery::new(Arc::clone(&store), media),
         store,
         storage,
         private_media,

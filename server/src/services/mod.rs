@@ -27,3 +27,4 @@ pub mod uploads;
 pub mod users;
 pub mod videos;
 pub mod vitals;
+pub mod withdrawals;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     clock::now_ms,
     db::entity::{holds, removals},
+    delivery::media_cache::MediaCache,
     error::{Error, Result},
     failpoints,
     ports::{
@@ -131,12 +132,19 @@ pub struct Removals {
     store: Arc<dyn BlobStore>,
     transcoder: Arc<dyn Transcoder>,
     cdn: Arc<dyn Cdn>,
+    media: MediaCache,
 }
 
 impl Removals {
-    /// Removals noted in `db`, from `store`, from the encodes of `transcoder` and from the caches of `cdn`.
-    pub fn new(db: DatabaseConnection, store: Arc<dyn BlobStore>, transcoder: Arc<dyn Transcoder>, cdn: Arc<dyn Cdn>) -> Self {
-        Self { db, store, transcoder, cdn }
+    /// Removals noted in `db`, from `store`, from the encodes of `transcoder`, from the caches of `cdn` and from the memory of this process.
+    pub fn new(
+        db: DatabaseConnection,
+        store: Arc<dyn BlobStore>,
+        transcoder: Arc<dyn Transcoder>,
+        cdn: Arc<dyn Cdn>,
+        media: MediaCache,
+    ) -> Self {
+        Self { db, store, transcoder, cdn, media }
     }
 
     /// Begins to delete what is noted and due, and waits a moment for it: whoever deletes something small sees it gone, and nobody waits for
@@ -194,9 +202,9 @@ impl Removals {
 
     async fn remove(&self, removal: &Removal) -> Result<()> {
         match removal {
-            Removal::Generation(generation) => self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?,
+            Removal::Generation(generation) => self.delete(*generation).await?,
             Removal::Published(generation) => {
-                self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?;
+                self.delete(*generation).await?;
                 self.cdn.withdraw(*generation).await?;
             }
             Removal::Encode(generation, encode) => {
@@ -208,11 +216,17 @@ impl Removals {
                     // What it writes between being told to stop and stopping.
                     Removal::Generation(*generation).note_for(&self.db, now_ms() + ENCODES_STOP_WITHIN_MS).await?;
                 }
-                self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?;
+                self.delete(*generation).await?;
             }
             Removal::Source(upload) => self.store.delete(&StorageKey::Source { upload: *upload }).await?,
             Removal::Multipart(upload, id) => self.store.abort_multipart(&StorageKey::Source { upload: *upload }, id).await?,
         }
+        Ok(())
+    }
+    /// Deletes what is stored of a generation, and then lets go of what is in memory: in the other order it could be read in between.
+    async fn delete(&self, generation: GenerationId) -> Result<()> {
+        self.store.delete_prefix(&StorageKey::generation_prefix(generation)).await?;
+        self.media.forget(generation);
         Ok(())
     }
 }
