@@ -154,6 +154,10 @@ bench-takeover: setup-test site ## How long until another worker has a dead one'
 	@cargo build --bin millrace
 	@end2end/faults/workers.py $(TARGET)/debug/millrace takeover --kills $(or $(KILLS),40)
 
+.PHONY: bench-delivery
+bench-delivery: build ## Signed segments from memory and disk, beside nginx and Varnish (ARGS="--short --json FILE")
+	@benches/delivery/run.sh $(abspath $(TARGET)/release/millrace) $(ARGS)
+
 .PHONY: bench-s3-upload
 bench-s3-upload: build setup-aws ## Upload to S3 through our presigned parts, beside boto3
 	@benches/s3-upload/run.sh $(abspath $(TARGET)/release/millrace)

@@ -27,11 +27,13 @@ use server::{
     http::{
         AppState, api_routes, body_limits, connections,
         headers::{self, Headers},
+        media::fast_path::FastPath,
         observe::{Observer, observe},
         outage,
         problem::Refusal,
         public_routes, rate_limits, session,
     },
+    services::withdrawals,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tower_http::{
@@ -88,7 +90,11 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
         let (changes, private_media, watch) =
             (product.state.changes.clone(), product.state.private_media.clone(), product.state.database.clone());
         let database = product.database.clone();
-        async move { tokio::join!(changes.follow(&database), private_media.follow(&database), watch.follow(&database)) }
+        let media = product.state.delivery.cache().clone();
+        async move {
+            let withdrawn = withdrawals::follow(&media, &database);
+            tokio::join!(changes.follow(&database), private_media.follow(&database), watch.follow(&database), withdrawn)
+        }
     });
     let listener = TcpListener::bind(bind).await.map_err(|error| format!("cannot listen on {bind} (setting `bind`): {error}"))?;
     tracing::info!("listening on http://{}, reached by users at {}", listener.local_addr()?, product.state.settings.public_url);
@@ -101,11 +107,12 @@ pub(crate) async fn serve(settings: Settings, shutdown: watch::Receiver<bool>) -
         tokio::spawn(async {})
     };
     let watching = spawn_operators(&product.state, shutdown.clone()).await?;
-    let router = router(product.state, sessions, site);
+    let (origin, headers) = (product.state.clone(), Headers::of(&product.state));
+    let answering = FastPath::new(&origin, &headers, router(product.state, sessions, site));
 
     let drain = Duration::from_secs(limits.drain_seconds);
     let mut down = shutdown.clone();
-    let serving = connections::serve(listener, router, &limits, async move {
+    let serving = connections::serve(listener, answering, &limits, async move {
         let _ = down.wait_for(|down| *down).await;
         // Meanwhile `/readyz` says that nothing more is to be sent here.
         tokio::time::sleep(drain).await;

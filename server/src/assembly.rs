@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::{CdnKind, Settings},
+    delivery::{Delivery, media_cache::MediaCache},
     http::{AppState, metrics::Metrics, rate_limits::RateLimits},
     ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
     process_name::ProcessName,
@@ -25,7 +26,7 @@ use crate::{
         invites::Invites,
         jobs::Jobs,
         packages::Packages,
-        playback::{Delivery, Lifetimes, Playbacks, Sight},
+        playback::{self, Lifetimes, Playbacks, Sight},
         private_media::PrivateMedia,
         readiness::Readiness,
         removals::Removals,
@@ -71,7 +72,8 @@ pub fn assemble(
     let private_media = PrivateMedia::default();
     let database_watch = DatabaseWatch::default();
     let packages = Packages::new(db(), Arc::clone(&store), changes.clone(), delivers_packages(&settings));
-    let removals = Removals::new(db(), Arc::clone(&store), Arc::clone(&transcoder), Arc::clone(&cdn), packages.clone());
+    let media = MediaCache::new(settings.delivery.cache_mb.saturating_mul(1_000_000));
+    let removals = Removals::new(db(), Arc::clone(&store), Arc::clone(&transcoder), Arc::clone(&cdn), media.clone(), packages.clone());
     let videos = Videos::new(db(), Arc::clone(&cdn), Arc::clone(&queue), changes.clone(), removals.clone(), private_media.clone());
     let limits = UploadLimits {
         max_size: settings.upload.max_size_bytes,
@@ -103,7 +105,7 @@ pub fn assemble(
     let grants = Grants::new(db(), keys.clone(), private_media.clone(), settings.public_url.clone());
     let embed_rules = EmbedRules::new(db(), grants.clone());
     let sight = Sight { database: database_watch.clone(), private_media: private_media.clone() };
-    let delivery = Delivery { cdn: Arc::clone(&cdn), packages: packages.clone() };
+    let delivery = playback::Delivery { cdn: Arc::clone(&cdn), packages: packages.clone() };
     let playback = Playbacks::new(db(), delivery, keys, grants.clone(), settings.public_url.clone(), lifetimes, sight);
     let sources = Sources::new(db(), settings.upload.source_retention_days);
     let users = Users::new(db(), videos.clone());
@@ -128,7 +130,7 @@ pub fn assemble(
         .wanted()
         .then(metrics::install)
         .and_then(|counting| counting.inspect_err(|error| tracing::warn!(%error, "nothing is counted for Prometheus")).ok());
-    let metrics = Metrics::new(numbers, vitals.clone(), settings.metrics.token.clone());
+    let metrics = Metrics::new(numbers, vitals.clone(), media.clone(), settings.metrics.token.clone());
     let alerts = Alerts::new(db(), vitals, Limits::of(&settings.alerts), settings.public_url.clone(), process::machine());
     let worker = Worker { queue, transcoder, jobs, transcodes, tidying, slots: settings.transcode.jobs };
     let accounts = Accounts::new(db(), settings.registration);
@@ -149,8 +151,8 @@ pub fn assemble(
         database: database_watch,
         rate_limits: RateLimits::new(&settings.http),
         settings: Arc::new(settings),
+        delivery: Delivery::new(Arc::clone(&store), packages, media),
         store,
-        packages,
         storage,
         private_media,
         cdn,

@@ -7,6 +7,7 @@ pub mod assembly;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod delivery;
 pub mod disk;
 pub mod error;
 pub mod failpoints;

@@ -1,7 +1,7 @@
 //! Delivery by this process: URLs on our own origin, signed with HMAC-SHA256 over generation, grant and expiry. A segment request is checked
 //! with the key in memory and touches no database.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
@@ -43,18 +43,48 @@ struct Claims {
     key_id: u8,
 }
 
-impl Claims {
-    /// As it stands in a query, in front of the signature. The one spelling: every other is refused.
-    fn text(self) -> String {
+/// As it stands in a query, in front of the signature. The one spelling: every other is refused.
+impl fmt::Display for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { expires_at, audience, one_file, key_id } = self;
-        let scope = if one_file { "&f=1" } else { "" };
+        let scope = if *one_file { "&f=1" } else { "" };
         match audience {
-            Audience::Owner => format!("e={expires_at}&g=o{scope}&k={key_id:02x}"),
-            Audience::Link => format!("e={expires_at}&g=l{scope}&k={key_id:02x}"),
-            Audience::Named(grant) => format!("e={expires_at}&g={}{scope}&k={key_id:02x}", grant.0.simple()),
+            Audience::Owner => write!(f, "e={expires_at}&g=o{scope}&k={key_id:02x}"),
+            Audience::Link => write!(f, "e={expires_at}&g=l{scope}&k={key_id:02x}"),
+            Audience::Named(grant) => write!(f, "e={expires_at}&g={}{scope}&k={key_id:02x}", grant.0.simple()),
         }
     }
+}
 
+/// What is signed, on the stack: each request for a segment has one.
+struct Message {
+    bytes: [u8; Message::ROOM],
+    length: usize,
+}
+
+impl Message {
+    /// Claims have at most 66 bytes, a generation 16, and the longest name of a file 129.
+    const ROOM: usize = 256;
+
+    fn push(&mut self, bytes: &[u8]) -> fmt::Result {
+        let end = self.length + bytes.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(bytes);
+        self.length = end;
+        Ok(())
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl fmt::Write for Message {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes())
+    }
+}
+
+impl Claims {
     fn parse(text: &str) -> Option<Self> {
         let (mut expires_at, mut audience, mut one_file, mut key_id) = (None, None, false, None);
         for pair in text.split('&') {
@@ -69,18 +99,20 @@ impl Claims {
             }
         }
         let claims = Self { expires_at: expires_at?, audience: audience?, one_file, key_id: key_id? };
-        (claims.text() == text).then_some(claims)
+        let mut spelled = Message { bytes: [0; Message::ROOM], length: 0 };
+        write!(spelled, "{claims}").ok()?;
+        (spelled.as_bytes() == text.as_bytes()).then_some(claims)
     }
 
-    /// What is signed: the claims, the generation, and the file where it is for one alone.
-    fn message(self, generation: GenerationId, file: &str) -> Vec<u8> {
-        let mut message = self.text().into_bytes();
-        message.push(0);
-        message.extend_from_slice(generation.0.as_bytes());
+    /// What is signed: the claims, the generation, and the file where it is for one alone. `None` for a file with a longer name than any has.
+    fn message(self, generation: GenerationId, file: &str) -> Option<Message> {
+        let mut message = Message { bytes: [0; Message::ROOM], length: 0 };
+        write!(message, "{self}\0").ok()?;
+        message.push(generation.0.as_bytes()).ok()?;
         if self.one_file {
-            message.extend_from_slice(file.as_bytes());
+            message.push(file.as_bytes()).ok()?;
         }
-        message
+        Some(message)
     }
 }
 
@@ -92,8 +124,8 @@ impl OriginCdn {
 
     fn query(&self, generation: GenerationId, audience: Audience, file: Option<&str>, expires_at: u64) -> String {
         let claims = Claims { expires_at, audience, one_file: file.is_some(), key_id: self.keys.current_id() };
-        let signature = self.keys.sign(LABEL, &claims.message(generation, file.unwrap_or_default()));
-        format!("{}&s={}", claims.text(), URL_SAFE_NO_PAD.encode(signature))
+        let Some(message) = claims.message(generation, file.unwrap_or_default()) else { return String::new() };
+        format!("{claims}&s={}", URL_SAFE_NO_PAD.encode(self.keys.sign(LABEL, message.as_bytes())))
     }
 
     fn base(&self, generation: GenerationId) -> String {
@@ -119,17 +151,22 @@ impl Cdn for OriginCdn {
     fn verify(&self, generation: &str, file: &str, query: &str, now: u64) -> Option<Verified> {
         let (text, signature) = query.rsplit_once("&s=")?;
         let claims = Claims::parse(text)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let mut decoded = [0; SIGNATURE_BYTES + 4];
+        let length = URL_SAFE_NO_PAD.decode_slice(signature, &mut decoded).ok()?;
         // UUIDs can be written in several ways; we write them in one.
-        let parsed: GenerationId = generation.parse().ok().filter(|parsed: &GenerationId| parsed.to_string() == generation)?;
-        if !self.keys.verify(claims.key_id, LABEL, &claims.message(parsed, file), &signature, SIGNATURE_BYTES) || claims.expires_at < now {
+        let parsed: GenerationId = generation.parse().ok()?;
+        if parsed.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()) != generation || claims.expires_at < now {
+            return None;
+        }
+        let message = claims.message(parsed, file)?;
+        if !self.keys.verify(claims.key_id, LABEL, message.as_bytes(), &decoded[..length], SIGNATURE_BYTES) {
             return None;
         }
         StorageKey::published(parsed, file).map(|key| Verified { generation: parsed, key, audience: claims.audience })
     }
 
     async fn withdraw(&self, _generation: GenerationId) -> Result<(), CdnError> {
-        // There is no cache between this process and the store.
+        // The only cache between the store and viewers is the memory of this process, which whoever deletes objects lets go of.
         Ok(())
     }
 }

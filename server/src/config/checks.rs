@@ -77,6 +77,7 @@ pub(super) fn check_values(table: &Table) -> Result<(), ConfigError> {
         ("transcode.max_duration_minutes", 1, 100_000),
         ("transcode.max_pixels", 10_000, 1 << 32),
         ("transcode.memory_mib", 256, 1 << 20),
+        ("delivery.cache_mb", 0, 1 << 24),
         ("playback.link_lifetime_minutes", 1, 525_600),
         ("playback.renewal_seconds", 4, 86_400),
         ("telemetry.sample_percent", 0, 100),

@@ -125,6 +125,8 @@ pub struct Settings {
     pub storage: StorageSettings,
     /// Transcoding.
     pub transcode: TranscodeSettings,
+    /// Delivery by this process.
+    pub delivery: DeliverySettings,
     /// Playback.
     pub playback: PlaybackSettings,
     /// What is common to the AWS adapters.
@@ -364,6 +366,14 @@ pub struct TranscodeSettings {
     pub max_pixels: u64,
     /// Memory of a child process, in MiB.
     pub memory_mib: u64,
+}
+
+/// Delivery by this process.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverySettings {
+    /// Millions of bytes of memory for media; 0 for none.
+    pub cache_mb: u64,
 }
 
 /// Playback.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
@@ -10,9 +11,9 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     extract::{ConnectInfo, Request},
+    response::Response,
 };
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -25,7 +26,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use super::rate_limits::network;
 use crate::config::HttpSettings;
@@ -43,7 +44,11 @@ const OTHER_FILES: u64 = 256;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Serves until `shutdown` ends; then the requests that are being answered finish.
-pub async fn serve(listener: TcpListener, router: Router, settings: &HttpSettings, shutdown: impl Future<Output = ()>) {
+pub async fn serve<S>(listener: TcpListener, answering: S, settings: &HttpSettings, shutdown: impl Future<Output = ()>)
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
     let capacity = capacity(settings.max_connections);
     let places = Arc::new(Semaphore::new(capacity));
     let crowd = Crowd { most: settings.max_connections_per_address, of: Arc::default() };
@@ -68,7 +73,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: &HttpSetting
         };
         // Answers go out as they are written; small ones must not wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
-        let service = router.clone().map_request(move |request: Request<Incoming>| {
+        let service = answering.clone().map_request(move |request: axum::http::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(address));
             request

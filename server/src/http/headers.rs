@@ -83,6 +83,19 @@ impl Headers {
         Self::new(&state.settings, state.store.presigner().and_then(|presigner| presigner.destination()))
     }
 
+    /// Puts them beside what an answer says already.
+    pub(super) fn put(&self, set: &mut HeaderMap, page: Option<&Page>) {
+        if !set.contains_key(header::CONTENT_SECURITY_POLICY) {
+            // A host that no header can hold was refused with the settings; were it not, nothing may load.
+            let policy = HeaderValue::from_str(&self.policy(page)).unwrap_or(HeaderValue::from_static(DATA));
+            set.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        everywhere(set, page);
+        if let Some(hsts) = &self.0.hsts {
+            set.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+    }
+
     fn policy(&self, page: Option<&Page>) -> String {
         let Sources { media, besides, .. } = &*self.0;
         let player = format!(
@@ -129,19 +142,10 @@ pub async fn secure(State(headers): State<Headers>, request: Request, next: Next
     let (api, function) = (path.starts_with("/api/"), path.starts_with(SERVER_FUNCTIONS));
     let mut response = next.run(request).await;
     let page = response.extensions().get::<Page>().cloned();
-    let policy = headers.policy(page.as_ref());
     let set = response.headers_mut();
-    if !set.contains_key(header::CONTENT_SECURITY_POLICY) {
-        // A host that no header can hold was refused with the settings; were it not, nothing may load.
-        let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(DATA));
-        set.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+    headers.put(set, page.as_ref());
     if function || (api && !set.contains_key(header::CACHE_CONTROL)) {
         set.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    everywhere(set, page.as_ref());
-    if let Some(hsts) = &headers.0.hsts {
-        set.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     response
 }

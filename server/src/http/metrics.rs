@@ -16,6 +16,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{AppState, health, problem::Refusal};
 use crate::{
+    delivery::media_cache::{MediaCache, Tally},
     services::{readiness::Readiness, vitals::Vitals},
     telemetry::{
         metrics::{Numbers, write_now},
@@ -32,14 +33,15 @@ pub struct Metrics {
     /// What was counted; absent where nobody can read it.
     numbers: Option<Numbers>,
     vitals: Vitals,
+    media: MediaCache,
     token: SecretString,
     started: SystemTime,
 }
 
 impl Metrics {
-    /// What `numbers` has counted and `vitals` looks up, for whoever has the token.
-    pub fn new(numbers: Option<Numbers>, vitals: Vitals, token: SecretString) -> Self {
-        Self { numbers, vitals, token, started: SystemTime::now() }
+    /// What `numbers` has counted, `vitals` looks up and `media` knows of itself, for whoever has the token.
+    pub fn new(numbers: Option<Numbers>, vitals: Vitals, media: MediaCache, token: SecretString) -> Self {
+        Self { numbers, vitals, media, token, started: SystemTime::now() }
     }
 
     /// Sorts what was measured, again and again.
@@ -73,6 +75,7 @@ impl Metrics {
         let states = [("state=\"idle\"".to_owned(), idle as f64), ("state=\"used\"".to_owned(), used as f64)];
         write_now(&mut text, "millrace_database_connections", &states);
         one(&mut text, "millrace_database_connections_max", most as f64);
+        self.write_media(&mut text);
         write_now(&mut text, "millrace_build_info", &[(concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"").to_owned(), 1.0)]);
         self.write_process(&mut text);
         text
@@ -86,6 +89,14 @@ impl Metrics {
         write_now(text, "millrace_jobs", &jobs);
         one(text, "millrace_oldest_waiting_job_seconds", queue.oldest_ms as f64 / 1_000.0);
         one(text, "millrace_alerts_open", queue.alerts as f64);
+    }
+
+    fn write_media(&self, text: &mut String) {
+        let Tally { hits, misses, evictions, bytes } = self.media.tally();
+        one(text, "millrace_media_cache_hits_total", hits as f64);
+        one(text, "millrace_media_cache_misses_total", misses as f64);
+        one(text, "millrace_media_cache_evictions_total", evictions as f64);
+        one(text, "millrace_media_cache_bytes", bytes as f64);
     }
 
     fn write_process(&self, text: &mut String) {

@@ -13,10 +13,11 @@ use tokio::sync::watch;
 
 use crate::{
     config::Settings,
+    delivery::Delivery,
     ports::{blob_store::BlobStore, cdn::Cdn},
     services::{
         accounts::Accounts, alerts::Alerts, api_keys::ApiKeys, audit_log::AuditLog, backlog::Backlogs, changes::Changes,
-        database_watch::DatabaseWatch, embed_hosts::EmbedRules, grants::Grants, invites::Invites, packages::Packages, playback::Playbacks,
+        database_watch::DatabaseWatch, embed_hosts::EmbedRules, grants::Grants, invites::Invites, playback::Playbacks,
         private_media::PrivateMedia, readiness::Readiness, sessions::Sessions, storage::Storage, uploads::Uploads, users::Users,
         videos::Videos,
     },
@@ -58,6 +59,8 @@ const PART_ROUTE: &str = "/api/v1/uploads/{upload}/parts/{number}";
 const TUS_ROUTE: &str = "/api/v1/tus";
 /// Takes more of them.
 const TUS_UPLOAD_ROUTE: &str = "/api/v1/tus/{upload}";
+/// Gives media, mostly past the router ([`media::fast_path`]).
+const MEDIA_ROUTE: &str = "/media/{generation}/{*file}";
 /// Routes whose bodies are as long as an upload.
 const UPLOAD_ROUTES: [&str; 4] = [FILE_ROUTE, PART_ROUTE, TUS_ROUTE, TUS_UPLOAD_ROUTE];
 /// Routes that one upload asks as often as it has pieces.
@@ -92,10 +95,10 @@ pub struct AppState {
     pub changes: Changes,
     /// The settings.
     pub settings: Arc<Settings>,
-    /// Where published bytes are, for our own origin.
+    /// Where bytes are.
     pub store: Arc<dyn BlobStore>,
-    /// What is cut from sources on request.
-    pub packages: Packages,
+    /// Published ones on their way to viewers, for our own origin.
+    pub delivery: Delivery,
     /// Who has taken up how much, and how much is left.
     pub storage: Storage,
     /// Which of them belong to private videos.
@@ -155,7 +158,7 @@ where
     Router::new()
         .route("/hls/{grant}/index.m3u8", get(playback::multivariant))
         .route("/hls/{grant}/{generation}/{playlist}", get(playback::media_playlist))
-        .route("/media/{generation}/{*file}", get(media::media).options(media::preflight))
+        .route(MEDIA_ROUTE, get(media::media).options(media::preflight))
         .route("/packaged/{generation}/{*file}", get(media::packaged))
         .route("/oembed", get(oembed::oembed))
         .route("/api/openapi.json", get(openapi::openapi_json))

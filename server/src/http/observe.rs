@@ -30,6 +30,11 @@ const FREQUENT: [&str; 9] = ["/livez", "/readyz", "/healthz", "/metrics", "/medi
 /// A route for whatever has none.
 const NO_ROUTE: &str = "other";
 
+/// Whether anybody reads a line for each of the [`FREQUENT`] requests.
+pub(super) fn is_heard() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG)
+}
+
 /// Answers a request, and tells the operator of it. The outermost layer.
 pub async fn observe(State(Observer(proxies)): State<Observer>, request: Request, next: Next) -> Response {
     let began = Instant::now();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Too little has moved in a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,25 +22,21 @@ pub(super) struct Progress {
     /// Bytes and time waited in this period.
     in_period: u64,
     waited: Duration,
-    waiting: Option<Waiting>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    since: Instant,
-    end: Pin<Box<Sleep>>,
+    waiting_since: Option<Instant>,
+    /// Goes off when a period may be over, or before: setting it anew for each wait would cost more than many a wait.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Progress {
     /// `least` bytes have to move in each `period` of waiting.
     pub(super) fn new(least: u64, period: Duration) -> Self {
-        Self { least, period, in_period: 0, waited: Duration::ZERO, waiting: None }
+        Self { least, period, in_period: 0, waited: Duration::ZERO, waiting_since: None, alarm: None }
     }
 
     /// Accounts for what has moved.
     pub(super) fn moved(&mut self, bytes: u64) -> Result<(), Stalled> {
-        if let Some(waiting) = self.waiting.take() {
-            self.waited += waiting.since.elapsed();
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
         }
         self.in_period = self.in_period.saturating_add(bytes);
         if self.waited >= self.period { self.end_period() } else { Ok(()) }
@@ -58,12 +54,18 @@ impl Progress {
     /// Waits for more to move, as long as there is time in this period.
     pub(super) fn wait(&mut self, context: &mut Context<'_>) -> Poll<Stalled> {
         loop {
-            let left = self.period.saturating_sub(self.waited);
-            let waiting = self.waiting.get_or_insert_with(|| Waiting { since: Instant::now(), end: Box::pin(sleep(left)) });
-            if waiting.end.as_mut().poll(context).is_pending() {
+            let since = *self.waiting_since.get_or_insert_with(Instant::now);
+            let end = since + self.period.saturating_sub(self.waited);
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(end)));
+            if alarm.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
-            self.waiting = None;
+            // It was set for an earlier wait, after which there was time left: it never goes off too late.
+            alarm.as_mut().reset(end);
+            if Instant::now() < end {
+                continue;
+            }
+            self.waiting_since = None;
             if let Err(stalled) = self.end_period() {
                 return Poll::Ready(stalled);
             }

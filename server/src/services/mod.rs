@@ -28,3 +28,4 @@ pub mod uploads;
 pub mod users;
 pub mod videos;
 pub mod vitals;
+pub mod withdrawals;

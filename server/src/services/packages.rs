@@ -4,7 +4,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use domain::{
     ids::{GenerationId, UploadId, UserId, VideoId},
     playlist::{Rendition, Track},
@@ -20,18 +19,19 @@ use crate::{
     clock::now_ms,
     db::entity::videos,
     error::{Error, Result},
-    packager::{INIT_FILE, Media, Package, ReadError, Refusal, Source, read_segment, segment_number},
+    packager::{INIT_FILE, Media, Package, ReadError, Refusal, Source, segment_number},
     ports::blob_store::{BlobError, BlobStore},
     services::changes::{Change, Changes},
     telemetry::metrics,
 };
 
 mod arriving;
+mod made;
 mod reading;
 mod shelf;
 
-pub use self::arriving::There;
 use self::{arriving::OnTheirWay, reading::Reading, shelf::Shelf};
+pub use self::{arriving::There, made::Made};
 
 /// How long whoever has sent the last byte waits for the answer to say that it plays. A local file takes some milliseconds.
 const PROMPTLY: Duration = Duration::from_millis(500);
@@ -235,31 +235,24 @@ impl Packages {
         Ok(Arc::clone(&self.opened(generation).await.map_err(BlobError::from)?.renditions))
     }
 
-    /// One file of a packaged generation, as [`StorageKey::Published`] names it, whole.
+    /// One file of a packaged generation, as [`StorageKey::Published`] names it.
     ///
     /// # Errors
     /// [`BlobError::NotFound`]: there is no such file, or no such package. Anything else: the store fails.
-    pub async fn object(&self, generation: GenerationId, file: &str) -> std::result::Result<Bytes, BlobError> {
+    pub async fn make(&self, generation: GenerationId, file: &str) -> std::result::Result<Made, BlobError> {
         let (rendition, name) = file.split_once('/').ok_or(BlobError::NotFound)?;
-        if name != INIT_FILE && segment_number(name).is_none() {
+        let number = segment_number(name);
+        if name != INIT_FILE && number.is_none() {
             return Err(BlobError::NotFound);
         }
         let ready = self.opened(generation).await?;
         let media = ready.media(rendition).ok_or(BlobError::NotFound)?;
-        let Some(number) = segment_number(name) else {
-            return ready.package.init(media).cloned().ok_or(BlobError::NotFound);
+        let Some(number) = number else {
+            return ready.package.init(media).cloned().map(Made::whole_of).ok_or(BlobError::NotFound);
         };
         let segment = ready.package.segment(media, number).map_err(NotPackaged::from)?.ok_or(BlobError::NotFound)?;
         let reading = self.reading(generation).await?;
-        if !reading.has(&segment.ranges) {
-            return Err(BlobError::NotFound);
-        }
-        let pieces = read_segment(&reading, &segment, reading.gap()).await.map_err(NotPackaged::from)?;
-        if let (Media::Video, Some(beginning)) = (media, pieces.get(1)) {
-            let looked_at = beginning.get(..BEGINNING as usize).unwrap_or(beginning);
-            ready.package.check_beginning(looked_at).map_err(NotPackaged::from)?;
-        }
-        Ok(pieces.concat().into())
+        if reading.has(&segment.ranges) { Ok(Made::segment(ready, media, segment, reading)) } else { Err(BlobError::NotFound) }
     }
 
     /// Forgets a package whose source is removed.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     clock::now_ms,
     db::entity::{holds, removals},
+    delivery::media_cache::MediaCache,
     error::{Error, Result},
     failpoints,
     ports::{
@@ -23,7 +24,7 @@ use crate::{
         cdn::Cdn,
         transcoder::{TranscodeId, Transcoder},
     },
-    services::packages::Packages,
+    services::packages::{Packages, packaged_generation},
 };
 
 /// How long an engine elsewhere may go on writing after it was told to stop.
@@ -136,19 +137,21 @@ pub struct Removals {
     store: Arc<dyn BlobStore>,
     transcoder: Arc<dyn Transcoder>,
     cdn: Arc<dyn Cdn>,
+    media: MediaCache,
     packages: Packages,
 }
 
 impl Removals {
-    /// Removals noted in `db`, from `store`, from the encodes of `transcoder`, and from the caches of `cdn` and of `packages`.
+    /// Removals noted in `db`, from `store`, from the encodes of `transcoder`, from the caches of `cdn` and from the memory of this process.
     pub fn new(
         db: DatabaseConnection,
         store: Arc<dyn BlobStore>,
         transcoder: Arc<dyn Transcoder>,
         cdn: Arc<dyn Cdn>,
+        media: MediaCache,
         packages: Packages,
     ) -> Self {
-        Self { db, store, transcoder, cdn, packages }
+        Self { db, store, transcoder, cdn, media, packages }
     }
 
     /// Begins to delete what is noted and due, and waits a moment for it: whoever deletes something small sees it gone, and nobody waits for
@@ -206,9 +209,9 @@ impl Removals {
 
     async fn remove(&self, removal: &Removal) -> Result<()> {
         match removal {
-            Removal::Generation(generation) => self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?,
+            Removal::Generation(generation) => self.delete(*generation).await?,
             Removal::Published(generation) => {
-                self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?;
+                self.delete(*generation).await?;
                 self.cdn.withdraw(*generation).await?;
             }
             Removal::Encode(generation, encode) => {
@@ -220,18 +223,31 @@ impl Removals {
                     // What it writes between being told to stop and stopping.
                     Removal::Generation(*generation).note_for(&self.db, now_ms() + ENCODES_STOP_WITHIN_MS).await?;
                 }
-                self.store.delete_prefix(&StorageKey::generation_prefix(*generation)).await?;
+                self.delete(*generation).await?;
             }
             Removal::Packaged(generation) => self.cdn.withdraw_packaged(*generation).await?,
             Removal::Source(upload) => {
                 self.store.delete(&StorageKey::Source { upload: *upload }).await?;
-                self.packages.forget(*upload);
+                self.forget_packaged(*upload);
             }
             Removal::Multipart(upload, id) => {
                 self.store.abort_multipart(&StorageKey::Source { upload: *upload }, id).await?;
-                self.packages.forget(*upload);
+                self.forget_packaged(*upload);
             }
         }
+        Ok(())
+    }
+
+    /// What was cut from a source goes with it.
+    fn forget_packaged(&self, upload: UploadId) {
+        self.packages.forget(upload);
+        self.media.forget(packaged_generation(upload));
+    }
+
+    /// Deletes what is stored of a generation, and then lets go of what is in memory: in the other order it could be read in between.
+    async fn delete(&self, generation: GenerationId) -> Result<()> {
+        self.store.delete_prefix(&StorageKey::generation_prefix(generation)).await?;
+        self.media.forget(generation);
         Ok(())
     }
 }

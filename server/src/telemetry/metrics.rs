@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Seconds that requests are sorted by.
@@ -54,7 +54,7 @@ const SOURCES: &str = "millrace_sources_looked_at_total";
 const NOTICES: &str = "millrace_alert_notices_total";
 
 /// All numbers there are: name, kind, and what it means.
-pub const ALL: [(&str, Kind, &str); 26] = [
+pub const ALL: [(&str, Kind, &str); 30] = [
     (HTTP_REQUESTS, Kind::Counter, "Requests answered, by route, method and class of status."),
     (HTTP_SECONDS, Kind::Histogram, "Seconds from a request to the head of its answer, by route."),
     (UPLOADS, Kind::Counter, "Uploads, by what happened: begun, completed, aborted, expired."),
@@ -66,6 +66,10 @@ pub const ALL: [(&str, Kind, &str); 26] = [
     (FAILURES, Kind::Counter, "Videos that failed here, by code."),
     (STAGE, Kind::Histogram, "Seconds of the stages of a job: waiting, probe, encode, publish."),
     (MEDIA_BYTES, Kind::Counter, "Bytes of media that this process began to send as the origin."),
+    ("millrace_media_cache_hits_total", Kind::Counter, "Media that were asked for and were in memory."),
+    ("millrace_media_cache_misses_total", Kind::Counter, "Media that were asked for and had to be read first."),
+    ("millrace_media_cache_evictions_total", Kind::Counter, "Media that had to make room in memory for others."),
+    ("millrace_media_cache_bytes", Kind::Gauge, "Bytes of memory that media take up, kept or being sent."),
     (NOTICES, Kind::Counter, "Messages about alerts, by channel and outcome: sent, failed, given_up."),
     ("millrace_jobs", Kind::Gauge, "Jobs in the database, by state: queued, running, failed."),
     ("millrace_oldest_waiting_job_seconds", Kind::Gauge, "Age of the oldest job that waits; 0 where none does."),
@@ -154,6 +158,32 @@ pub fn request(route: &str, method: &'static str, status: u16, seconds: f64) {
     };
     counter!(HTTP_REQUESTS, "route" => route.to_owned(), "method" => method, "status" => class).increment(1);
     histogram!(HTTP_SECONDS, "route" => route.to_owned()).record(seconds);
+}
+
+/// Answers of one kind that are so many that nobody looks up each time where they are counted.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    requests: Counter,
+    seconds: Histogram,
+    bytes: Counter,
+}
+
+impl Answered {
+    /// Media that were sent by a route.
+    pub fn media(route: &'static str) -> Self {
+        Self {
+            requests: counter!(HTTP_REQUESTS, "route" => route, "method" => "GET", "status" => "2xx"),
+            seconds: histogram!(HTTP_SECONDS, "route" => route),
+            bytes: counter!(MEDIA_BYTES),
+        }
+    }
+
+    /// One more, with so many bytes.
+    pub fn count(&self, bytes: u64, took: Duration) {
+        self.requests.increment(1);
+        self.seconds.record(took.as_secs_f64());
+        self.bytes.increment(bytes);
+    }
 }
 
 /// Something happened to an upload: `begun`, `completed`, `aborted`, `expired`.

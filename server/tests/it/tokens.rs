@@ -257,7 +257,7 @@ fn router(app: &App, keys: SigningKeys) -> axum::Router {
     state.grants = Grants::new(app.db.clone(), keys.clone(), state.private_media.clone(), url.clone());
     let lifetimes = Lifetimes { renewed: 600, margin: 3_600 };
     let sight = Sight { database: state.database.clone(), private_media: state.private_media.clone() };
-    let delivery = Delivery { cdn: state.cdn.clone(), packages: state.packages.clone() };
+    let delivery = Delivery { cdn: state.cdn.clone(), packages: state.delivery.packages().clone() };
     state.playback = Playbacks::new(app.db.clone(), delivery, keys, state.grants.clone(), url, lifetimes, sight);
     let sessions = session::layer(app.db.clone(), &state.settings);
     api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state)

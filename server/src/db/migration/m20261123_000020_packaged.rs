@@ -13,10 +13,13 @@ impl MigrationTrait for Migration {
         for column in [uuid_null("packaged_generation_id"), text_null("packaged_facts")] {
             manager.alter_table(Table::alter().table("videos").add_column(column).to_owned()).await?;
         }
-        index(manager, &["visibility", "generation_id", "poster_generation_id", "packaged_generation_id"]).await
+        index(manager, &["visibility", "generation_id", "poster_generation_id", "packaged_generation_id"]).await?;
+        let by_packaged = Index::create().name("videos_by_packaged").table("videos").col("packaged_generation_id").to_owned();
+        manager.create_index(by_packaged).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_index(Index::drop().name("videos_by_packaged").table("videos").to_owned()).await?;
         index(manager, &["visibility", "generation_id", "poster_generation_id"]).await?;
         for column in ["packaged_facts", "packaged_generation_id"] {
             manager.alter_table(Table::alter().table("videos").drop_column(column).to_owned()).await?;

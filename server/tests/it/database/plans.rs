@@ -24,7 +24,7 @@ use server::{
         uploads::quota::usage_query,
         users as people,
         videos::page_query,
-        vitals,
+        vitals, withdrawals,
     },
 };
 use time::OffsetDateTime;
@@ -48,6 +48,8 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("grants that were revoked", private_media::revoked_query(now - 5_000).build(backend)),
         ("all revoked grants", private_media::revoked_query(0).build(backend)),
         ("grants of a video", named::list_query(owner, VideoId(video)).build(backend)),
+        ("media in memory that are published", withdrawals::published_query(&[Uuid::nil(), Uuid::now_v7()]).build(backend)),
+        ("media in memory that are packaged", withdrawals::packaged_query(&[Uuid::nil(), Uuid::now_v7()]).build(backend)),
         ("private media", private_media::private_query().build(backend)),
         ("due job", leases::due_query(now).build(backend)),
         ("running jobs", leases::running_query().build(backend)),

@@ -1,0 +1,100 @@
+//! Published bytes on their way to viewers. What is asked for stays in memory, within a limit, and goes out from there without being copied; what
+//! finds no room there is read piece by piece. Who may have it was decided before: nothing here knows of rights, so [`Delivery`] is asked only
+//! about a request that has been let in.
+
+use std::sync::Arc;
+
+use domain::storage_key::StorageKey;
+
+use crate::{
+    ports::blob_store::{BlobError, BlobRead, BlobStore, ByteRange},
+    services::packages::{Made, Packages},
+};
+
+pub mod media_cache;
+mod object;
+mod pieces;
+mod room;
+mod source;
+
+pub use self::object::{Object, etag};
+use self::{
+    media_cache::{Found, MediaCache},
+    pieces::Pieces,
+};
+
+/// Objects of the store, through the memory of this process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    store: Arc<dyn BlobStore>,
+    packages: Packages,
+    cache: MediaCache,
+    pieces: Pieces,
+}
+
+impl Delivery {
+    /// Delivers what is in `store`, and what `packages` make of sources there; keeps what is asked for in `cache`.
+    pub fn new(store: Arc<dyn BlobStore>, packages: Packages, cache: MediaCache) -> Self {
+        Self { store, packages, cache, pieces: Pieces::default() }
+    }
+
+    /// What is made of sources.
+    pub fn packages(&self) -> &Packages {
+        &self.packages
+    }
+
+    /// What is kept.
+    pub fn cache(&self) -> &MediaCache {
+        &self.cache
+    }
+
+    /// An object as a whole: out of memory, or from where it lies, which is asked once however many ask here at once. `None` where it is too large
+    /// to be kept, or where slow readers hold all the room there is: then it is for [`Delivery::stream`].
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn object(&self, key: &StorageKey) -> Result<Option<Arc<Object>>, BlobError> {
+        let fill = source::obtain(Arc::clone(&self.store), self.packages.clone(), self.cache.clone(), key.clone());
+        match self.cache.obtain(key, fill).await? {
+            Found::Object(object) => Ok(Some(object)),
+            Found::NoRoom => Ok(None),
+        }
+    }
+
+    /// An object or a range of it, piece by piece and past the cache.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn stream(&self, key: &StorageKey, range: Option<ByteRange>) -> Result<BlobRead, BlobError> {
+        if let Some(made) = self.made(key).await? {
+            return made.stream(range).await;
+        }
+        let stored = match self.store.local_path(key) {
+            Some(path) => self.pieces.read(path, range).await,
+            None => self.store.get(key, range).await,
+        };
+        match stored {
+            Err(BlobError::NotFound) => source::make(&self.packages, key).await?.stream(range).await,
+            stored => stored,
+        }
+    }
+
+    /// The size of an object in bytes.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub async fn size(&self, key: &StorageKey) -> Result<u64, BlobError> {
+        match self.made(key).await? {
+            Some(made) => Ok(made.size()),
+            None => match self.store.size(key).await {
+                Err(BlobError::NotFound) => Ok(source::make(&self.packages, key).await?.size()),
+                size => size,
+            },
+        }
+    }
+
+    /// What is known to be made and not stored.
+    async fn made(&self, key: &StorageKey) -> Result<Option<Made>, BlobError> {
+        if source::is_made(&self.packages, key) { source::make(&self.packages, key).await.map(Some) } else { Ok(None) }
+    }
+}
