@@ -13,7 +13,7 @@ import { brotliCompressSync, constants } from 'node:zlib';
 import { build } from 'esbuild';
 
 /** The bundle may not outgrow this; who raises it says why. Brotli 11, bytes. */
-const BUDGET = 80_500;
+const BUDGET = 79_100;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -39,6 +39,8 @@ const HOLLOW = {
     'demux/inject-worker.ts': `export const hasUMDWorker = () => false, injectWorker = () => null, loadWorker = () => null, removeWorkerFromStore = () => {};`,
     // XMLHttpRequest loads everything.
     'utils/fetch-loader.ts': 'export default class {} export const fetchSupported = () => false;',
+    'controller/cmcd-controller.ts': 'export default class {}',
+    'loader/date-range.ts': 'export class DateRange { constructor() { this.isValid = false; } }',
     'utils/vttcue.ts': 'export default class {}',
     'utils/vttparser.ts': 'export const parseTimeStamp = Number, fixLineBreaks = String; export class VTTParser {}',
     'loader/key-loader.ts': `export default class {
