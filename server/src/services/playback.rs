@@ -8,6 +8,7 @@ use domain::{
     grant::{Grant, Lifetime},
     ids::{GenerationId, PlaybackId, UserId, VideoId},
     playlist::{Rendition, multivariant},
+    start::Start,
     video::{Playback, PlaybackState, SignedMedia, Stage, Visibility},
 };
 use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
@@ -146,6 +147,25 @@ impl Playbacks {
         let row = self.by_playback_id(id).await?;
         let right = self.right(&row, visitor).await?.ok_or_else(Problem::not_found)?;
         self.playback(&row, right, lifetime)
+    }
+
+    /// What a visitor's page needs: as for a player, and where its first frame is, in addresses that the same right has signed.
+    ///
+    /// # Errors
+    /// The video is not there, or private and the visitor has no right to it; the two look the same.
+    pub async fn for_page(&self, id: &PlaybackId, visitor: Visitor<'_>) -> Result<(Playback, Option<Start>)> {
+        let row = self.by_playback_id(id).await?;
+        let right = self.right(&row, visitor).await?.ok_or_else(Problem::not_found)?;
+        let playback = self.playback(&row, right, Lifetime::Renewed)?;
+        let start = match (row.generation_id, playback.media.first()) {
+            // Where they cannot be read now, the player says so; the page is there all the same.
+            (Some(generation), Some(media)) => {
+                let renditions = self.renditions(GenerationId(generation)).await.ok();
+                renditions.and_then(|renditions| Start::of(&renditions, media.clone()))
+            }
+            _ => None,
+        };
+        Ok((playback, start))
     }
 
     /// The owner's right comes first, then that of a named grant, so that what ends with the grant does, then everybody's.
