@@ -162,6 +162,14 @@ bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded
 bench-slow-clients: build ## 1,000 slow bodies beside an upload, and bodies that want memory
 	@node benches/slow-clients/run.mjs $(abspath $(TARGET)/release/millrace)
 
+.PHONY: bench-first-frame
+bench-first-frame: build setup-test ## Time to the first frame of the embed page, beside a plain hls.js light page (ARGS="--short --json FILE")
+	@node benches/first-frame/run.mjs $(abspath $(TARGET)/release/millrace) $(ARGS)
+
+.PHONY: soak-first-frame
+soak-first-frame: build setup-test ## STARTS=200 starts of the embed page, each until hls.js has taken over
+	@node benches/first-frame/soak.mjs $(abspath $(TARGET)/release/millrace) $(or $(STARTS),200)
+
 ##@ Pieces
 .PHONY: setup
 setup: ## Install what building and running need
