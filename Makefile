@@ -182,6 +182,14 @@ bench-packager: setup-test ## Packaged segments held against their sources frame
 	@node benches/packager/play.mjs $(TARGET)/release/examples/package $(CLIPS)/*.m[po][4v]
 	@benches/packager/run.py $(TARGET)/release/examples/package $(CLIPS)
 
+.PHONY: bench-first-frame
+bench-first-frame: build setup-test ## Time to the first frame of the embed page, beside a plain hls.js light page (ARGS="--short --json FILE")
+	@node benches/first-frame/run.mjs $(abspath $(TARGET)/release/millrace) $(ARGS)
+
+.PHONY: soak-first-frame
+soak-first-frame: build setup-test ## STARTS=200 starts of the embed page, each until hls.js has taken over
+	@node benches/first-frame/soak.mjs $(abspath $(TARGET)/release/millrace) $(or $(STARTS),200)
+
 ##@ Pieces
 .PHONY: setup
 setup: ## Install what building and running need

@@ -199,14 +199,14 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(headers::dashboard));
     Router::new()
-        .route("/watch/{playback_id}", get(watch_pages::watch))
+        .route("/watch/{playback_id}", get(watch_pages::watch).layer(CompressionLayer::new()))
         .merge(api_routes::<ServeState>())
         .merge(pages)
         .layer(counted)
         .layer(sessions)
         .layer(from_our_pages)
         // What follows reads no cookie.
-        .route("/embed/{playback_id}", get(watch_pages::embed))
+        .route("/embed/{playback_id}", get(watch_pages::embed).layer(CompressionLayer::new()))
         .merge(public_routes::<ServeState>())
         .layer(gated)
         .merge(static_files(&root))

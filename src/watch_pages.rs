@@ -14,7 +14,6 @@ use axum::{
 use domain::{
     embed_hosts::EmbedHosts,
     error::{Code, Problem},
-    grant::Lifetime,
     ids::PlaybackId,
 };
 use serde::Deserialize;
@@ -22,7 +21,7 @@ use server::{
     http::{
         AppState,
         body::QueryString,
-        headers::{Page, origin},
+        headers::{Nonce, Page, origin},
         rate_limits::Counted,
         viewer::MaybeViewer,
     },
@@ -49,7 +48,7 @@ pub(crate) async fn watch(
     let visitor = Visitor { user: viewer.map(|viewer| viewer.user), grant: link.grant.as_deref() };
     let unframed = "'none'".to_owned();
     match page(&state, Kind::Watch, &id, visitor).await {
-        Ok(page) => document(StatusCode::OK, unframed, render(&page)),
+        Ok(page) => played(unframed, &page),
         Err(problem) => refused(Kind::Watch, &link, unframed, problem),
     }
 }
@@ -63,9 +62,7 @@ pub(crate) async fn embed(
     QueryString(link): QueryString<Link>,
 ) -> Response {
     match embedded(&state, &id, link.grant.as_deref()).await {
-        Ok((page, hosts)) if comes_from(&headers, &hosts, &state.settings.public_url) => {
-            document(StatusCode::OK, hosts.framed_by(), render(&page))
-        }
+        Ok((page, hosts)) if comes_from(&headers, &hosts, &state.settings.public_url) => played(hosts.framed_by(), &page),
         Ok((_, hosts)) => document(StatusCode::FORBIDDEN, hosts.framed_by(), render_not_here()),
         // Alike for all of them, so that nothing tells a private video from none.
         Err(problem) => refused(Kind::Embed, &link, EmbedHosts::default().framed_by(), problem),
@@ -89,8 +86,19 @@ fn comes_from(headers: &HeaderMap, hosts: &EmbedHosts, public_url: &str) -> bool
     }
 }
 
+/// A page with a player. Its own script runs by a nonce, which no page without such a script has.
+fn played(framed_by: String, page: &WatchPage) -> Response {
+    let nonce = page.start.is_some().then(Nonce::random);
+    let html = render(page, nonce.as_ref().map_or("", |nonce| &nonce.0));
+    answer(StatusCode::OK, Page::Player { framed_by, nonce }, html)
+}
+
 fn document(status: StatusCode, framed_by: String, html: String) -> Response {
-    (status, [(header::CACHE_CONTROL, "no-store")], Extension(Page::Player { framed_by }), Html(html)).into_response()
+    answer(status, Page::Player { framed_by, nonce: None }, html)
+}
+
+fn answer(status: StatusCode, page: Page, html: String) -> Response {
+    (status, [(header::CACHE_CONTROL, "no-store")], Extension(page), Html(html)).into_response()
 }
 
 fn refused(kind: Kind, link: &Link, framed_by: String, problem: Problem) -> Response {
@@ -103,13 +111,14 @@ fn refused(kind: Kind, link: &Link, framed_by: String, problem: Problem) -> Resp
 
 async fn page(state: &AppState, kind: Kind, id: &str, visitor: Visitor<'_>) -> Result<WatchPage, Problem> {
     let id: PlaybackId = id.parse().map_err(|_| Problem::not_found())?;
-    let playback = state.playback.for_viewer(&id, visitor, Lifetime::Renewed).await?;
+    let (playback, start) = state.playback.for_page(&id, visitor).await?;
     let by_grant = visitor.grant.is_some();
     let index = !by_grant && state.playback.indexable(&id).await?;
     let public_url = &state.settings.public_url;
     let watch_url = format!("{public_url}/watch/{id}");
     Ok(WatchPage {
         playback,
+        start,
         kind,
         oembed_url: format!("{public_url}/oembed?format=json&url={}", watch_url.replace(':', "%3A").replace('/', "%2F")),
         embed_url: format!("{public_url}/embed/{id}"),

@@ -2,7 +2,7 @@
 //! gives it a [`Playback`] and a way to ask for a fresh one.
 //!
 //! How it is cut: `state`, `phase`, `quality`, `keys`, `recovery` and `clock` are plain values, tested on the host; `store` holds them as
-//! signals; `engine` with `observe` and `perform` is the browser's side, over `hls`; `controls`, `seek_bar`, `menu` and `overlay` show the
+//! signals; `engine` with `observe` and `perform` is the browser's side, over `hls` and what the page had begun (`starter`); `controls`, `seek_bar`, `menu` and `overlay` show the
 //! store and send a `Request`. A control never touches the video.
 
 mod autoplay;
@@ -28,6 +28,7 @@ mod screen;
 mod script;
 mod seek_bar;
 mod start;
+mod starter;
 mod state;
 mod store;
 mod timer;

@@ -1,13 +1,14 @@
 //! The documents behind a shared link: `/watch/{playback_id}` and `/embed/{playback_id}`. They are rendered here and taken over
 //! by the embed entry (`frontend/embed`), which hydrates the player alone: no router, no dashboard.
 //!
-//! The head is what other sites read: OpenGraph and player card, oEmbed discovery, the real aspect ratio. No inline script and no
-//! `style` attribute, so that `script-src 'self' 'wasm-unsafe-eval'` and `style-src 'self'` suffice.
+//! The head is what other sites read: OpenGraph and player card, oEmbed discovery, the real aspect ratio. One inline script, by its nonce
+//! (`starter`), shows the first frame before the player is loaded; no `style` attribute, so that `style-src 'self'` suffices.
 
 mod head;
 mod page;
+mod starter;
 
-use domain::video::Playback;
+use domain::{start::Start, video::Playback};
 use leptos::prelude::*;
 
 /// Id of the element that holds the server-rendered player, and nothing else.
@@ -29,6 +30,8 @@ pub enum Kind {
 pub struct WatchPage {
     /// What to play. Its poster's URL may be relative to the watch page's.
     pub playback: Playback,
+    /// Where its first frame is, where the page can begin by itself.
+    pub start: Option<Start>,
     /// Which document.
     pub kind: Kind,
     /// The watch page.
@@ -43,9 +46,9 @@ pub struct WatchPage {
     pub by_grant: bool,
 }
 
-/// The whole document as HTML.
-pub fn render(page: &WatchPage) -> String {
-    html(|| page::document(page).to_html())
+/// The whole document as HTML; its own script, if it has one, carries `nonce`.
+pub fn render(page: &WatchPage, nonce: &str) -> String {
+    html(|| page::document(page, nonce).to_html())
 }
 
 /// The document for a playback id that is not to be had: unknown, deleted and private look the same. `by_grant` where the visitor's link has

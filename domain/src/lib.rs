@@ -16,6 +16,7 @@ pub mod job;
 pub mod ladder;
 pub mod playlist;
 pub mod source;
+pub mod start;
 pub mod storage_key;
 pub mod storage_use;
 pub mod store_audit;

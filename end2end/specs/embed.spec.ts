@@ -119,6 +119,85 @@ test("the embed page neither reads nor sends a cookie, and the whole account has
   }
 });
 
+const mark = "millrace: hls.js has taken over";
+
+/** Notes each step back of the clock and each hole in what is buffered, from the first moment on. */
+async function noteJumps(page: Page) {
+  await page.addInitScript(() => {
+    const seen = ((window as unknown as { seen: object }).seen = { back: 0, holes: 0 });
+    new MutationObserver((_, observer) => {
+      const video = document.querySelector("video");
+      if (!video) return;
+      observer.disconnect();
+      let last = 0;
+      video.addEventListener("timeupdate", () => {
+        if (video.currentTime < last) seen.back++;
+        if (video.buffered.length > 1) seen.holes++;
+        last = video.currentTime;
+      });
+    }).observe(document, { childList: true, subtree: true });
+  });
+}
+
+/** Waits until hls.js has the element and it plays what only hls.js can have loaded: nothing jumped until then. */
+async function expectTakenOver(page: Page) {
+  await page.waitForFunction((mark) => performance.getEntriesByName(mark).length > 0, mark, { timeout: 60_000 });
+  const end = await page.locator("video").evaluate((video: HTMLVideoElement) => Math.min(video.buffered.end(0) + 1, video.duration - 1));
+  await page.waitForFunction((end) => document.querySelector("video")!.buffered.end(0) >= end, end, { timeout: 60_000 });
+  expect(await page.evaluate(() => (window as unknown as { seen: object }).seen), "no step back, no hole").toEqual({ back: 0, holes: 0 });
+}
+
+test("the first frame waits for no player, and hls.js goes on with it", async ({ page, request, apiKey }) => {
+  test.slow();
+  const { embedUrl } = await finished(request, apiKey, clip("car-detection.mp4"), "At once");
+  await noteJumps(page);
+  const asked: string[] = [];
+  page.on("request", (sent) => asked.push(new URL(sent.url()).pathname));
+  for (let start = 0; start < 10; start++) {
+    asked.length = 0;
+    await page.goto(`${embedUrl}?autoplay=1&muted=1`);
+    await expectTakenOver(page);
+    const player = asked.findIndex((path) => /\.(wasm|js|m3u8)$/.test(path));
+    const picture = asked.findIndex((path) => path.endsWith(".m4s"));
+    expect(picture >= 0 && picture < player, `the picture is asked for before the player: ${asked}`).toBe(true);
+  }
+  await page.locator("video").evaluate((video: HTMLVideoElement) => (video.currentTime = 20));
+  await expect.poll(() => page.locator("video").evaluate((video: HTMLVideoElement) => video.currentTime), "seeks as ever").toBeGreaterThan(20.5);
+});
+
+test("what does not play by itself waits for a click, which it hears before the player is there", async ({ page, request, apiKey }) => {
+  const { embedUrl } = await finished(request, apiKey, clip("car-detection.mp4"), "At a click");
+  await noteJumps(page);
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  await page.route("**/*.wasm", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(`${embedUrl}?muted=1`);
+  const video = page.locator("video");
+  await expect.poll(() => video.evaluate((video: HTMLVideoElement) => video.readyState), "its first frame is there").toBeGreaterThan(1);
+  expect(await video.evaluate((video: HTMLVideoElement) => [video.paused, video.currentTime])).toEqual([true, 0]);
+  await page.getByRole("button", { name: /^play/i }).first().click();
+  await expect.poll(() => video.evaluate((video: HTMLVideoElement) => video.currentTime)).toBeGreaterThan(0.5);
+  await expect(page.locator(".player-big"), "the button is gone").toBeHidden();
+  release();
+  await expectTakenOver(page);
+  await page.getByRole("button", { name: /^pause/i }).first().focus();
+  await page.keyboard.press("k");
+  await expect.poll(() => video.evaluate((video: HTMLVideoElement) => video.paused), "the player hears").toBe(true);
+});
+
+test("a start that fails is the player's to make good", async ({ page, request, apiKey }) => {
+  const { embedUrl } = await finished(request, apiKey, clip("car-detection.mp4"), "Second try");
+  let refused = 0;
+  await page.route("**/media/**/*.m4s*", (route) => (refused++ < 2 ? route.fulfill({ status: 500 }) : route.continue()));
+  await page.goto(`${embedUrl}?autoplay=1&muted=1`);
+  await expectToPlay(page);
+  expect(refused).toBeGreaterThan(2);
+  expect(await page.evaluate((mark) => performance.getEntriesByName(mark).length, mark), "by hls.js from the beginning").toBe(0);
+});
+
 test("what a page around it says to the player changes nothing", async ({ page, request, apiKey }) => {
   const { embedUrl } = await finished(request, apiKey, clip("car-detection.mp4"), "Deaf");
   const site = await otherSite(iframe(embedUrl));

@@ -22,10 +22,15 @@ test("pages work under a policy that lets no stranger's script run", async ({ si
     expect(policy, path).not.toMatch(/unsafe-inline|'unsafe-eval'|data:/);
     await hydrated(page);
   }
+  const nonces = new Set<string>();
   for (const path of [`/videos/${videoId}`, `/watch/${playbackId}`, `/embed/${playbackId}`]) {
-    await page.goto(path);
+    const answer = await page.goto(path);
+    const nonce = /script-src 'self' 'nonce-([\w-]{22})' 'wasm-unsafe-eval';/.exec(answer?.headers()["content-security-policy"] ?? "");
+    expect(nonce, path).not.toBeNull();
+    nonces.add(nonce![1]);
     await expectToPlay(page);
   }
+  expect(nonces.size, "each is used once").toBe(3);
 });
 
 test.describe(() => {

@@ -21,6 +21,7 @@ use super::{
     screen::Screen,
     script,
     start::StartOptions,
+    starter::Starter,
     store::Store,
     timer::Timer,
 };
@@ -36,8 +37,10 @@ pub(super) struct Engine {
     pub(super) renew: Callback<Lifetime>,
     /// What to ask it for.
     lifetime: Cell<Lifetime>,
-    start: StartOptions,
+    pub(super) start: StartOptions,
     hls: RefCell<Option<Rc<Hls>>>,
+    /// What the page had begun, until hls.js takes it over.
+    pub(super) starter: RefCell<Option<Starter>>,
     /// What hls.js puts into the addresses that it asks for.
     pub(super) signatures: Rc<RefCell<Option<Signatures>>>,
     recovery: RefCell<Recovery>,
@@ -70,6 +73,9 @@ impl Engine {
         renew: Callback<Lifetime>,
         start: StartOptions,
     ) -> Rc<Self> {
+        let starter = Starter::adopt();
+        let wanted = starter.as_ref().map_or(start.autoplay, Starter::wanted);
+        let began = video.current_time();
         let engine = Rc::new_cyclic(|this| Self {
             store,
             video,
@@ -78,13 +84,14 @@ impl Engine {
             lifetime: Cell::default(),
             start,
             hls: RefCell::default(),
+            starter: RefCell::new(starter),
             signatures: Rc::default(),
             recovery: RefCell::default(),
             url: RefCell::default(),
             opened: RefCell::default(),
-            at: Cell::new(start.at),
-            wanted: Cell::new(start.autoplay),
-            started: Cell::new(false),
+            at: Cell::new(if began > 0.0 { began } else { start.at }),
+            wanted: Cell::new(wanted),
+            started: Cell::new(began > 0.0),
             renewing: Cell::new(false),
             retry: Timer::default(),
             renewal: Timer::default(),
@@ -108,7 +115,7 @@ impl Engine {
         let untroubled = self.store.look(|state| state.trouble.is_none());
         if self.renewing.get() {
             self.reopen(url);
-        } else if self.url.borrow().is_none() && untroubled && (self.wanted.get() || !saves_data()) {
+        } else if self.url.borrow().is_none() && untroubled && (self.wanted.get() || !preferences::saves_data()) {
             self.open(url);
         } else if self.hls.borrow().is_some() && self.url.borrow().as_ref() != Some(&url) {
             self.url.replace(Some(url));
@@ -280,6 +287,7 @@ impl Engine {
 
     fn close(&self) {
         self.refresh.cancel();
+        drop(self.starter.take());
         drop(self.hls.take());
         if self.video.has_attribute("src") {
             let _ = self.video.remove_attribute("src");
@@ -288,7 +296,10 @@ impl Engine {
     }
 
     fn open(&self, url: String) {
-        self.close();
+        // What the page had begun plays meanwhile.
+        if !self.began_elsewhere() {
+            self.close();
+        }
         self.url.replace(Some(url));
         self.observe();
         let this = self.this.clone();
@@ -314,7 +325,8 @@ impl Engine {
             self.sign_anew();
             self.note_opened();
             let this = self.this.clone();
-            let opened = Hls::open(&self.video, &url, self.at.get(), &self.signatures, move |event| {
+            let starter = self.starter.take().filter(Starter::is_alive);
+            let opened = Hls::open(&self.video, &url, self.at.get(), starter, &self.signatures, move |event| {
                 let this = this.clone();
                 // Not from inside hls.js's own call: a remedy may destroy it.
                 leptos::task::spawn_local(async move {
@@ -361,6 +373,11 @@ impl Engine {
             }
             HlsEvent::Switched(level) => self.store.change(|state| state.qualities.playing = Some(level)),
             HlsEvent::Hindered => self.store.change(|state| state.waiting = true),
+            HlsEvent::Abandoned => {
+                if let Some(url) = self.url.borrow().clone() {
+                    self.reopen(url);
+                }
+            }
             HlsEvent::Failed(fault) => self.fault(fault),
         }
     }
@@ -370,19 +387,6 @@ impl Engine {
             self.start_video();
         }
     }
-
-    fn apply_preferences(&self) {
-        let mut sound = preferences::sound();
-        sound.muted |= self.start.muted;
-        self.video.set_volume(sound.volume);
-        self.video.set_muted(sound.muted);
-        self.video.set_loop(self.start.looping);
-        let rate = preferences::rate();
-        // The default too: a new source sets the speed back to it.
-        self.video.set_default_playback_rate(rate);
-        self.video.set_playback_rate(rate);
-        self.store.change(|state| (state.sound, state.rate) = (sound, rate));
-    }
 }
 
 impl Drop for Engine {
@@ -391,10 +395,4 @@ impl Drop for Engine {
         self.listeners.take();
         self.close();
     }
-}
-
-/// Whether the browser asks to be sparing with data: then nothing is loaded before the viewer presses play.
-fn saves_data() -> bool {
-    let get = |object: &wasm_bindgen::JsValue, name: &str| js_sys::Reflect::get(object, &name.into());
-    get(&window().navigator(), "connection").and_then(|connection| get(&connection, "saveData")).is_ok_and(|saves| saves.is_truthy())
 }

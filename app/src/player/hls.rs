@@ -5,7 +5,7 @@ use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{HtmlVideoElement, XmlHttpRequest};
 
-use super::{hls_extern::JsHls, quality::Rung, recovery::Fault, renewal::Signatures};
+use super::{hls_extern::JsHls, quality::Rung, recovery::Fault, renewal::Signatures, starter::Starter};
 
 /// Seconds to buffer before the viewer has pressed play: the first segment, for the first picture.
 const BUFFER_BEFORE_PLAY: f64 = 1.0;
@@ -23,6 +23,8 @@ pub(super) enum HlsEvent {
     Switched(u32),
     /// The network failed once; hls.js tries again by itself.
     Hindered,
+    /// What the page had begun could not be taken over: it has to be opened anew.
+    Abandoned,
     /// Something went wrong that the caller has to act on.
     Failed(Fault),
 }
@@ -38,6 +40,8 @@ pub(super) struct Hls {
     /// hls.js calls these until it is destroyed.
     _listeners: Vec<Listener>,
     _sign: Closure<dyn FnMut(XmlHttpRequest, String)>,
+    /// Let go of first: what it has not handed over yet ends with this.
+    starter: Option<(Starter, Closure<dyn FnMut()>)>,
 }
 
 impl Hls {
@@ -46,11 +50,13 @@ impl Hls {
         JsHls::is_supported()
     }
 
-    /// Plays `url` in `video` from second `at`, asking for everything with the `signatures` of that moment; `on_event` hears what happens.
+    /// Plays `url` in `video` from second `at`, or goes on with what `starter` has begun there, asking for everything with the `signatures` of
+    /// that moment; `on_event` hears what happens.
     pub(super) fn open(
         video: &HtmlVideoElement,
         url: &str,
         at: f64,
+        starter: Option<Starter>,
         signatures: &Shared<Option<Signatures>>,
         on_event: impl Fn(HlsEvent) + 'static,
     ) -> Result<Self, JsValue> {
@@ -61,7 +67,7 @@ impl Hls {
                 let _ = request.open("GET", &fresh);
             }
         });
-        let config = config(at);
+        let config = config(at, starter.as_ref());
         set(&config, "xhrSetup", sign.as_ref());
         let inner = JsHls::new(&config)?;
         let on_event = std::rc::Rc::new(on_event);
@@ -80,9 +86,16 @@ impl Hls {
             inner.on(name, listener.as_ref().unchecked_ref());
             listeners.push(listener);
         }
+        let starter = starter.map(|starter| {
+            let otherwise = Closure::<dyn FnMut()>::new(move || on_event(HlsEvent::Abandoned));
+            starter.hand_over(&inner, otherwise.as_ref().unchecked_ref());
+            (starter, otherwise)
+        });
         inner.load_source(url);
-        inner.attach_media(video);
-        Ok(Self { inner, parsed, _listeners: listeners, _sign: sign })
+        if starter.is_none() {
+            inner.attach_media(video);
+        }
+        Ok(Self { inner, parsed, _listeners: listeners, _sign: sign, starter })
     }
 
     /// Loads on after a network fault; `false` where there is nothing to go on from.
@@ -114,20 +127,27 @@ impl Hls {
 
 impl Drop for Hls {
     fn drop(&mut self) {
+        drop(self.starter.take());
         self.inner.destroy();
     }
 }
 
-fn config(at: f64) -> Object {
+fn config(at: f64, starter: Option<&Starter>) -> Object {
     let config = Object::new();
     // Our segments are fMP4 already: nothing to transmux, so a worker would only cost its start.
     set(&config, "enableWorker", false);
     set(&config, "capLevelToPlayerSize", true);
     set(&config, "startLevel", -1);
-    set(&config, "startPosition", if at > 0.0 { at } else { -1.0 });
+    set(&config, "startPosition", if at > 0.0 && starter.is_none() { at } else { -1.0 });
     set(&config, "backBufferLength", BUFFER_BEHIND);
     set(&config, "maxBufferLength", BUFFER_BEFORE_PLAY);
     set(&config, "maxMaxBufferLength", BUFFER_BEFORE_PLAY);
+    if let Some(starter) = starter {
+        // It has the element only later, and knows by then what the line can do.
+        set(&config, "autoStartLoad", false);
+        set(&config, "testBandwidth", false);
+        set(&config, "abrEwmaDefaultEstimate", starter.estimate());
+    }
     config
 }
 

@@ -157,6 +157,10 @@ impl Engine {
     /// hls.js leaves what the decoder says to us; native playback everything.
     fn observe_error(&self) {
         let Some(error) = self.video.error() else { return };
+        if self.began_elsewhere() {
+            // It gives up by itself, and is looked at again before hls.js gets anything.
+            return;
+        }
         let native = self.hls().is_none();
         self.fault(match error.code() {
             ERR_NETWORK if native => Fault::Network,

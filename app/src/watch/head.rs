@@ -3,24 +3,28 @@
 use domain::video::{Playback, PlaybackState};
 use leptos::{html, prelude::*};
 
-use super::{Kind, WatchPage};
+use super::{Kind, WatchPage, starter};
 use crate::player::HLS_SCRIPT;
 
 /// Everything in `<head>` that is about this video.
-pub(super) fn head(page: &WatchPage) -> impl IntoView + use<> {
+pub(super) fn head(page: &WatchPage, nonce: &str) -> impl IntoView + use<> {
     let WatchPage { playback, watch_url, embed_url, oembed_url, .. } = page.clone();
     let title = playback.title.clone();
     let poster = playback.poster_url.as_deref().map(|poster| absolute(&watch_url, poster));
     // For who has a link of their own these open nothing; and what is in the link is not for the sites where it is pasted.
     let embed_url = (!page.by_grant).then_some(embed_url);
     let oembed_url = (!page.by_grant).then_some(oembed_url);
+    // A script waits for the style sheets in front of it.
+    let starter = page.start.as_ref().map(|start| starter::starter(start, nonce));
+    let preloads = page.start.is_none().then(|| preloads(&playback));
     view! {
+        {starter}
         {basics(page.kind, title.clone(), !page.index)}
         <link rel="canonical" href=watch_url.clone() />
         {oembed_url.map(|oembed_url| view! { <link rel="alternate" type="application/json+oembed" href=oembed_url title=title /> })}
         {open_graph(&playback, &watch_url, embed_url.as_deref(), poster.clone())}
         {card(&playback, embed_url.as_deref(), poster)}
-        {preloads(&playback)}
+        {preloads}
     }
 }
 
@@ -88,7 +92,7 @@ fn preloads(playback: &Playback) -> impl IntoView + use<> {
     let playable = playback.state == PlaybackState::Playable;
     view! {
         {poster.map(|poster| view! { <link as="image" rel="preload" href=poster fetchpriority="high" /> })}
-        <link as="fetch" rel="preload" type="application/wasm" href="/pkg/embed_bg.wasm" crossorigin="anonymous" />
+        <link as="fetch" rel="preload" type="application/wasm" href=starter::WASM crossorigin="anonymous" />
         {playable.then(|| view! { <link as="script" rel="preload" href=HLS_SCRIPT /> })}
     }
 }

@@ -3,13 +3,15 @@
 use domain::video::Playback;
 use leptos::prelude::*;
 
-use super::{Kind, PLAYBACK_ID, PLAYER_ID, WatchPage, head};
+use super::{Kind, PLAYBACK_ID, PLAYER_ID, WatchPage, head, starter};
 use crate::player::Player;
 
 /// A document with a player.
-pub(super) fn document(page: &WatchPage) -> impl IntoView + use<> {
+pub(super) fn document(page: &WatchPage, nonce: &str) -> impl IntoView + use<> {
     let playback = page.playback.clone();
-    let json = json(&playback);
+    let json = starter::json(&playback);
+    // Where the page begins by itself, it is its script that brings the player in, once the video needs the line no more.
+    let player_now = page.start.is_none();
     let body = match page.kind {
         Kind::Watch => watch(page).into_any(),
         Kind::Embed => player(playback).into_any(),
@@ -17,11 +19,11 @@ pub(super) fn document(page: &WatchPage) -> impl IntoView + use<> {
     view! {
         <!DOCTYPE html>
         <html lang="en">
-            <head>{head::head(page)}</head>
+            <head>{head::head(page, nonce)}</head>
             <body class=class(page.kind)>
                 {body}
                 <script type="application/json" id=PLAYBACK_ID inner_html=json></script>
-                <script type="module" src="/pkg/embed.js"></script>
+                {player_now.then(|| view! { <script type="module" src=starter::ENTRY></script> })}
             </body>
         </html>
     }
@@ -105,9 +107,4 @@ fn player(playback: Playback) -> impl IntoView {
             <Player playback=Signal::stored(playback) renew=renew />
         </div>
     }
-}
-
-/// As it may stand inside a script element: nothing in a title can end the element, because there is no `<` left.
-fn json(playback: &Playback) -> String {
-    serde_json::to_string(playback).unwrap_or_default().replace('<', "\\u003c")
 }

@@ -1,8 +1,15 @@
 //! What the documents promise to browsers and to other sites.
 
-use domain::video::{Playback, PlaybackState};
+use domain::{
+    start::{Start, StartTrack},
+    video::{Playback, PlaybackState, SignedMedia},
+};
 
-use super::{Kind, WatchPage, render, render_missing, render_not_here};
+use super::{Kind, WatchPage, render_missing, render_not_here};
+
+fn render(page: &WatchPage) -> String {
+    super::render(page, "")
+}
 
 fn page(kind: Kind) -> WatchPage {
     WatchPage {
@@ -20,6 +27,7 @@ fn page(kind: Kind) -> WatchPage {
             media: Vec::new(),
             renew_in_seconds: Some(400),
         },
+        start: None,
         kind,
         watch_url: "https://v.example/watch/abcdefghjkmnpqrs".to_owned(),
         embed_url: "https://v.example/embed/abcdefghjkmnpqrs".to_owned(),
@@ -74,6 +82,30 @@ fn the_pages_need_no_inline_script_and_no_style_attribute() {
         assert!(!html.contains(" style="), "{html}");
         assert!(!html.contains("<style"), "{html}");
     }
+}
+
+#[test]
+fn a_page_that_begins_by_itself_has_one_script_of_its_own_in_front_of_everything() {
+    let track = StartTrack {
+        kind: "video".to_owned(),
+        codec: "avc1.64001e".to_owned(),
+        init: "</script>/init.mp4".to_owned(),
+        segments: vec!["360p/00000.m4s".to_owned()],
+    };
+    let media = SignedMedia { base: "https://v.example/media/g/".to_owned(), query: "e=1&s=2".to_owned() };
+    let start = Start { media, duration_ms: 30_500, tracks: vec![track] };
+    for kind in [Kind::Watch, Kind::Embed] {
+        let html = super::render(&WatchPage { start: Some(start.clone()), ..page(kind) }, "abc");
+        let (plan, script) = (html.find("id=\"start\"").expect("the plan"), html.find("<script nonce=\"abc\">").expect("the script"));
+        assert!(plan < script && script < html.find("stylesheet").expect("the style sheet"), "{html}");
+        let json = html[plan..].split_once('>').expect("the element").1.split_once("</script>").expect("its end").0;
+        let read: serde_json::Value = serde_json::from_str(json).expect("it reads back");
+        assert_eq!(read["tracks"][0]["init"], "</script>/init.mp4");
+        assert_eq!((read["media"]["query"].as_str(), read["entry"].as_str()), (Some("e=1&s=2"), Some("/pkg/embed.js")));
+        assert!(!html.contains("modulepreload") && !html.contains("type=\"module\"") && !html.contains("rel=\"preload\""), "{html}");
+    }
+    let html = render(&page(Kind::Embed));
+    assert!(!html.contains("nonce") && html.contains("type=\"module\"") && html.contains("rel=\"preload\""), "{html}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Headers that every answer carries: what its page may load and do, who may frame it, who may read it from elsewhere.
 //!
 //! An answer is taken for data, which may do nothing at all, unless its handler says which [`Page`] it is; one that brings a policy of its own
-//! keeps it. There is no inline script and no inline style but for Leptos's own scripts, which carry the nonce of their page.
+//! keeps it. There is no inline script and no inline style but for Leptos's own scripts and the one that shows a player's first frame, which carry the
+//! nonce of their page.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -29,10 +30,12 @@ pub enum Page {
         /// The nonce that the page's own scripts carry.
         nonce: Nonce,
     },
-    /// A player: WASM and media, no form, no inline script.
+    /// A player: WASM and media, no form, no inline script but the one that starts the video.
     Player {
         /// Who may frame it, as in `frame-ancestors`: `'none'`, `*`, or origins separated by spaces.
         framed_by: String,
+        /// The nonce that the page's own script carries, where it has one.
+        nonce: Option<Nonce>,
     },
     /// Text and styles.
     Still,
@@ -43,7 +46,8 @@ pub enum Page {
 pub struct Nonce(pub Arc<str>);
 
 impl Nonce {
-    fn random() -> Self {
+    /// One that was never used before.
+    pub fn random() -> Self {
         Self(BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()).into())
     }
 }
@@ -106,10 +110,13 @@ impl Headers {
                 "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; connect-src 'self' {media}{besides}; {player}; \
                  manifest-src 'self'; form-action 'self'; frame-ancestors 'none'"
             ),
-            Some(Page::Player { framed_by }) => format!(
-                "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' {media}; {player}; form-action 'none'; \
-                 frame-ancestors {framed_by}"
-            ),
+            Some(Page::Player { framed_by, nonce }) => {
+                let own = nonce.as_ref().map(|Nonce(nonce)| format!(" 'nonce-{nonce}'")).unwrap_or_default();
+                format!(
+                    "default-src 'none'; script-src 'self'{own} 'wasm-unsafe-eval'; connect-src 'self' {media}; {player}; form-action 'none'; \
+                     frame-ancestors {framed_by}"
+                )
+            }
             Some(Page::Still) => "default-src 'none'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; \
                  form-action 'none'; frame-ancestors 'none'"
                 .to_owned(),
@@ -153,7 +160,7 @@ pub async fn secure(State(headers): State<Headers>, request: Request, next: Next
 fn everywhere(set: &mut HeaderMap, page: Option<&Page>) {
     const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
     const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-    let framed = matches!(page, Some(Page::Player { framed_by }) if framed_by != "'none'");
+    let framed = matches!(page, Some(Page::Player { framed_by, .. }) if framed_by != "'none'");
     // What any page may read by script, it may show as well.
     let anybody = framed || set.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     set.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -177,7 +184,7 @@ mod tests {
         let settings = Settings::from_layers(None, &variables).expect("settings");
         let headers = Headers::new(&settings, parts_to.map(str::to_owned));
         let dashboard = headers.policy(Some(&Page::Dashboard { nonce: Nonce("abc".into()) }));
-        (dashboard, headers.policy(Some(&Page::Player { framed_by: "*".to_owned() })))
+        (dashboard, headers.policy(Some(&Page::Player { framed_by: "*".to_owned(), nonce: Some(Nonce("def".into())) })))
     }
 
     fn directive<'a>(policy: &'a str, name: &str) -> &'a str {
@@ -188,7 +195,7 @@ mod tests {
     fn pages_reach_themselves_and_nothing_else() {
         let (dashboard, player) = policies(&[("MILLRACE_PUBLIC_URL", "https://v.example/sub")], None);
         assert_eq!(directive(&dashboard, "script-src"), "'self' 'nonce-abc' 'wasm-unsafe-eval'");
-        assert_eq!(directive(&player, "script-src"), "'self' 'wasm-unsafe-eval'");
+        assert_eq!(directive(&player, "script-src"), "'self' 'nonce-def' 'wasm-unsafe-eval'");
         for policy in [&dashboard, &player] {
             assert_eq!(directive(policy, "default-src"), "'none'");
             assert_eq!(directive(policy, "connect-src"), "'self' https://v.example");

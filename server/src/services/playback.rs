@@ -14,6 +14,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
 use tokio::time::timeout;
 
 mod memory;
+mod page;
 mod playing;
 
 use self::{

@@ -176,6 +176,32 @@ async fn a_grant_opens_its_own_video_until_it_ends() {
 }
 
 #[tokio::test]
+async fn a_page_begins_with_what_its_visitor_may_see_and_nobody_elses_begins() {
+    let mut app = App::start().await;
+    let mine = playing(&mut app).await;
+    let id = mine.playback_id.parse().expect("an id");
+    let (revoked, link) = give(&app, &mine, "revoked", None).await;
+    let visitor = Visitor { user: None, grant: Some(&link) };
+    let (playback, start) = app.state.playback.for_page(&id, visitor).await.expect("it opens");
+    let start = start.expect("it begins");
+    assert_eq!(playback.media[0], start.media, "signed by the same right, for as long");
+    assert_eq!(start.tracks.iter().map(|track| track.kind.as_str()).collect::<Vec<_>>(), ["video", "audio"]);
+    let address = |file: &str| format!("{}{file}?{}", start.media.base, start.media.query);
+    let files = start.tracks.iter().flat_map(|track| std::iter::once(&track.init).chain(&track.segments));
+    let files: Vec<String> = files.map(|file| address(file)).collect();
+    for file in &files {
+        assert_eq!(app.get(None, file).await.status, StatusCode::OK, "{file}");
+    }
+    app.state.grants.revoke(mine.who.user, mine.video, revoked).await.expect("revoked");
+    for file in &files {
+        assert_eq!(app.get(None, file).await.status, StatusCode::FORBIDDEN, "{file}");
+    }
+    for stranger in [visitor, Visitor::default()] {
+        assert!(app.state.playback.for_page(&id, stranger).await.is_err(), "a private video begins for nobody else");
+    }
+}
+
+#[tokio::test]
 async fn scripts_get_minutes_and_native_players_the_whole_film() {
     let mut app = App::start().await;
     let mine = playing(&mut app).await;
