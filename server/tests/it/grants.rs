@@ -192,7 +192,7 @@ async fn a_page_begins_with_what_its_visitor_may_see_and_nobody_elses_begins() {
     for file in &files {
         assert_eq!(app.get(None, file).await.status, StatusCode::OK, "{file}");
     }
-    app.state.grants.revoke(mine.who.user, mine.video, revoked.0).await.expect("revoked");
+    app.state.grants.revoke(mine.who.user, mine.video, revoked).await.expect("revoked");
     for file in &files {
         assert_eq!(app.get(None, file).await.status, StatusCode::FORBIDDEN, "{file}");
     }
