@@ -52,8 +52,8 @@
         for (const answer of track.first) answer.catch(() => {});
     }
 
-    // `framed`: there was a picture. `leave`: hls.js is ready. `over`: it has taken over, or this has failed.
-    let video, player, poster, framed, leave, over, failed, quiet, wake = () => {};
+    // `framed`: there is a picture. `shown`: it is on the screen, and the player's scripts hold it up no more. `leave`: hls.js is ready. `over`: it has taken over, or this has failed.
+    let video, player, poster, framed, shown, leave, over, failed, quiet, wake = () => {};
     let bytes = 0, busy = 0, last = 0;
     const end = ({ buffer: { buffered } }) => buffered.length && buffered.end(buffered.length - 1);
     const filled = () => Math.min(...tracks.map(end));
@@ -85,7 +85,7 @@
         buffer.appendBuffer(data);
     });
     const enough = () => {
-        if (framed && (video.paused || filled() - video.currentTime > SPARE)) boot();
+        if (framed && video.paused || shown && filled() - video.currentTime > SPARE) boot();
     };
     const load = async track => {
         if (!track.next) await append(track, await (await track.first[0]).arrayBuffer());
@@ -162,10 +162,16 @@
         video.muted = kept('muted') == 'true' || on('muted') || on('mute');
         const listen = (name, then) => video.addEventListener(name, then, { signal: events.signal });
         for (const name of ['timeupdate', 'play', 'pause']) listen(name, () => wake());
+        const see = () => {
+            shown = true;
+            enough();
+        };
         listen('loadeddata', () => {
             framed = true;
-            enough();
+            if (video.requestVideoFrameCallback) enough();
+            else see();
         });
+        video.requestVideoFrameCallback?.(see);
         listen('error', fail);
         player.addEventListener('click', ({ target }) => {
             if (video.paused && target.closest('video, .player-big')) play();
@@ -202,8 +208,10 @@
         const ends = tracks.map(end);
         hls.stopLoad();
         hls.attachMedia({ media: video, mediaSource: media, tracks: given });
-        // From where the picture ends: it does not look at the buffers before it has a first segment. `true`: playing goes on where it is.
-        hls.startLoad(ends[0], true);
+        // It does not look at the buffers before it has a first segment: from where the picture ends, unless the sound, whose segments are cut
+        // elsewhere, would then have a hole in it. `true`: playing goes on where it is.
+        const least = Math.min(...ends);
+        hls.startLoad(ends[0] - least > 0.5 ? least : ends[0], true);
         performance.mark('millrace: hls.js has taken over');
         // Until it has loaded something of its own, it is watched.
         let starved = 0;
