@@ -1,5 +1,5 @@
 //! The database: connection, entities and migrations. The same code serves SQLite and PostgreSQL; nothing here is in SQL of one of
-//! them, but for the connection's own settings and the lock around migrations.
+//! them, but for the connection's own settings, the lock around migrations, and the index of titles ([`title_search`]).
 //!
 //! What a transaction reads and then relies on it reads with `lock_exclusive`, which SQLite does without: there, one transaction writes at
 //! a time. Rows are locked in one order: an upload, its video's jobs, the video.
@@ -24,6 +24,7 @@ pub mod entity;
 pub mod migration;
 pub mod outage;
 pub mod passing;
+pub mod title_search;
 
 /// How long SQLite waits for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -153,6 +154,7 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
         transaction.execute_raw(lock).await?;
     }
     migration::Migrator::up(&transaction, None).await?;
+    title_search::prepare(&transaction).await?;
     transaction.commit().await
 }
 

@@ -21,6 +21,8 @@ pub(crate) mod own;
 mod people;
 mod plans;
 mod races;
+pub(crate) mod seed;
+mod titles;
 mod tls;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -14,6 +14,7 @@ mod m20261122_000010_backlog;
 mod m20261122_000011_storage;
 mod m20261122_000012_operator;
 mod m20261122_000013_growing_alerts;
+mod m20261123_000014_title_search;
 
 /// Runs the migrations.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_storage::Migration),
             Box::new(m20261122_000012_operator::Migration),
             Box::new(m20261122_000013_growing_alerts::Migration),
+            Box::new(m20261123_000014_title_search::Migration),
         ]
     }
 }
