@@ -7,12 +7,12 @@
 use std::{path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         Connection,
         postgres::PgConnectOptions,
-        sqlite::{SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
 use sea_orm_migration::MigratorTrait;
@@ -128,6 +128,17 @@ fn for_sqlite(options: &mut ConnectOptions) {
                 Box::pin(async move { Ok(sound) })
             })
         });
+}
+
+/// Another connection to the database behind `db`, for what a power cut may undo: on SQLite its commits do not wait for the disk
+/// (`synchronous=NORMAL`). A commit that is lost so is one of the last, never an earlier one, and whoever commits on `db` afterwards takes it to
+/// the disk as well. It is for writes of one statement. On PostgreSQL it is `db` itself.
+pub fn unsynced(db: &DatabaseConnection) -> DatabaseConnection {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return db.clone();
+    }
+    let options = db.get_sqlite_connection_pool().connect_options().as_ref().clone().synchronous(SqliteSynchronous::Normal);
+    SqlxSqliteConnector::from_sqlx_sqlite_pool(SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options))
 }
 
 /// TLS is the URL's business: `sslmode` and `sslrootcert` stand there.
