@@ -49,7 +49,10 @@ const SQLITE_RANGE: &str = "SELECT place, video_id FROM titles WHERE place BETWE
 const SQLITE_INDEX: &str = "SELECT titles.place, titles.video_id FROM titles_by_trigram CROSS JOIN titles ON titles.place = titles_by_trigram.rowid \
                             WHERE titles_by_trigram MATCH $6 AND titles_by_trigram.rowid BETWEEN $2 AND $3 AND +titles.user_id = $1 \
                             AND titles.title_folded LIKE $4 ESCAPE '\\' ORDER BY titles_by_trigram.rowid DESC LIMIT $5";
-const POSTGRES_RANGE: &str = "SELECT place, video_id FROM titles WHERE user_id = $1 AND place BETWEEN $2 AND $3 AND title_folded LIKE $4 \
+/// The title as an expression: the index is of no use for a few titles, and a plan that is kept for any text would go through all of it.
+const POSTGRES_RANGE: &str = "SELECT place, video_id FROM titles WHERE user_id = $1 AND place BETWEEN $2 AND $3 AND title_folded || '' LIKE $4 \
+                              ESCAPE '\\' ORDER BY place DESC LIMIT $5";
+const POSTGRES_INDEX: &str = "SELECT place, video_id FROM titles WHERE user_id = $1 AND place BETWEEN $2 AND $3 AND title_folded LIKE $4 \
                               ESCAPE '\\' ORDER BY place DESC LIMIT $5";
 
 impl Wanted<'_> {
@@ -59,14 +62,15 @@ impl Wanted<'_> {
         Statement::from_sql_and_values(backend, sql, self.values())
     }
 
-    /// Asks the index. On PostgreSQL its planner chooses between the index and title by title, knowing what is searched for; on SQLite less
-    /// than three characters are in no index.
+    /// Asks the index; less than three characters are in none. On PostgreSQL its planner chooses between the index and title by title,
+    /// knowing what is searched for.
     pub fn by_index(&self, backend: DbBackend) -> Statement {
         match (backend, trigrams(self.text)) {
+            (_, None) => self.one_by_one(backend),
             (DbBackend::Sqlite, Some(trigrams)) => {
                 Statement::from_sql_and_values(backend, SQLITE_INDEX, self.values().into_iter().chain([trigrams.into()]))
             }
-            _ => self.one_by_one(backend),
+            (_, Some(_)) => Statement::from_sql_and_values(backend, POSTGRES_INDEX, self.values()),
         }
     }
 
@@ -75,11 +79,11 @@ impl Wanted<'_> {
     }
 
     async fn ask_index(&self, db: &DatabaseConnection) -> Result<Vec<Hit>, DbErr> {
-        if db.get_database_backend() != DbBackend::Postgres {
+        if db.get_database_backend() != DbBackend::Postgres || trigrams(self.text).is_none() {
             return Hit::find_by_statement(self.by_index(db.get_database_backend())).all(db).await;
         }
         // Planned anew each time: a plan for any text would be a bad one for most.
-        let rows = sqlx::query_as::<_, (i64, Uuid)>(POSTGRES_RANGE)
+        let rows = sqlx::query_as::<_, (i64, Uuid)>(POSTGRES_INDEX)
             .persistent(false)
             .bind(self.user)
             .bind(self.lowest)
