@@ -162,6 +162,10 @@ bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded
 bench-slow-clients: build ## 1,000 slow bodies beside an upload, and bodies that want memory
 	@node benches/slow-clients/run.mjs $(abspath $(TARGET)/release/millrace)
 
+.PHONY: bench-data
+bench-data: setup-test ## Library, search and job start at a million videos, on SQLite and PostgreSQL (ARGS="--short --json FILE")
+	@benches/data/run.sh $(ARGS)
+
 ##@ Pieces
 .PHONY: setup
 setup: ## Install what building and running need
