@@ -138,7 +138,9 @@ pub fn unsynced(db: &DatabaseConnection) -> DatabaseConnection {
         return db.clone();
     }
     let options = db.get_sqlite_connection_pool().connect_options().as_ref().clone().synchronous(SqliteSynchronous::Normal);
-    SqlxSqliteConnector::from_sqlx_sqlite_pool(SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options))
+    // Kept open: the job that comes after a quiet hour is to start at once as well.
+    let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(options);
+    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
 }
 
 /// TLS is the URL's business: `sslmode` and `sslrootcert` stand there.
