@@ -190,6 +190,10 @@ bench-first-frame: build setup-test ## Time to the first frame of the embed page
 soak-first-frame: build setup-test ## STARTS=200 starts of the embed page, each until hls.js has taken over
 	@node benches/first-frame/soak.mjs $(abspath $(TARGET)/release/millrace) $(or $(STARTS),200)
 
+.PHONY: bench-data
+bench-data: setup-test ## Library, search and job start at a million videos, on SQLite and PostgreSQL (ARGS="--short --json FILE")
+	@benches/data/run.sh $(ARGS)
+
 ##@ Pieces
 .PHONY: setup
 setup: ## Install what building and running need

@@ -214,6 +214,11 @@ impl Video {
     }
 }
 
+/// A title, or what is searched for in titles, without its case: what a search compares. The sigma that ends a word is a sigma.
+pub fn fold_title(text: &str) -> String {
+    text.to_lowercase().replace('ς', "σ")
+}
+
 /// One page of the library, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

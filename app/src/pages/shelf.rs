@@ -2,7 +2,7 @@
 
 use domain::{
     ids::VideoId,
-    video::{Stage, Video, VideoPage},
+    video::{Stage, Video, VideoPage, fold_title},
 };
 
 use crate::live::LiveEvent;
@@ -19,7 +19,7 @@ pub struct Shelf {
 impl Shelf {
     /// The shelf that shows a page: for a search, and `from_newest` if nothing newer was left out.
     pub fn new(page: VideoPage, search: &str, from_newest: bool) -> Self {
-        Self { videos: page.videos, next: page.next, search: search.trim().to_lowercase(), from_newest }
+        Self { videos: page.videos, next: page.next, search: fold_title(search.trim()), from_newest }
     }
 
     /// The ids, in order.
@@ -93,7 +93,7 @@ impl Shelf {
             (Some(newest), Some(oldest)) => (self.from_newest || video.id <= newest.id) && (self.next.is_none() || video.id >= oldest.id),
             _ => self.from_newest,
         };
-        within && (self.search.is_empty() || video.title.to_lowercase().contains(&self.search))
+        within && (self.search.is_empty() || fold_title(&video.title).contains(&self.search))
     }
 
     fn put(&mut self, video: Video) {

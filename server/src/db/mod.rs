@@ -1,5 +1,5 @@
 //! The database: connection, entities and migrations. The same code serves SQLite and PostgreSQL; nothing here is in SQL of one of
-//! them, but for the connection's own settings and the lock around migrations.
+//! them, but for the connection's own settings, the lock around migrations, and the index of titles ([`title_search`]).
 //!
 //! What a transaction reads and then relies on it reads with `lock_exclusive`, which SQLite does without: there, one transaction writes at
 //! a time. Rows are locked in one order: an upload, its video's jobs, the video.
@@ -7,12 +7,12 @@
 use std::{path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         Connection,
         postgres::PgConnectOptions,
-        sqlite::{SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
 use sea_orm_migration::MigratorTrait;
@@ -24,6 +24,7 @@ pub mod entity;
 pub mod migration;
 pub mod outage;
 pub mod passing;
+pub mod title_search;
 
 /// How long SQLite waits for another writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -129,6 +130,19 @@ fn for_sqlite(options: &mut ConnectOptions) {
         });
 }
 
+/// Another connection to the database behind `db`, for what a power cut may undo: on SQLite its commits do not wait for the disk
+/// (`synchronous=NORMAL`). A commit that is lost so is one of the last, never an earlier one, and whoever commits on `db` afterwards takes it to
+/// the disk as well. It is for writes of one statement. On PostgreSQL it is `db` itself.
+pub fn unsynced(db: &DatabaseConnection) -> DatabaseConnection {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return db.clone();
+    }
+    let options = db.get_sqlite_connection_pool().connect_options().as_ref().clone().synchronous(SqliteSynchronous::Normal);
+    // Kept open: the job that comes after a quiet hour is to start at once as well.
+    let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(options);
+    SqlxSqliteConnector::from_sqlx_sqlite_pool(pool)
+}
+
 /// TLS is the URL's business: `sslmode` and `sslrootcert` stand there.
 fn for_postgres(options: &mut ConnectOptions, settings: &DatabaseSettings) {
     options
@@ -153,6 +167,7 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), DbErr> {
         transaction.execute_raw(lock).await?;
     }
     migration::Migrator::up(&transaction, None).await?;
+    title_search::prepare(&transaction).await?;
     transaction.commit().await
 }
 

@@ -47,6 +47,7 @@ pub mod request_id;
 pub mod session;
 pub mod tus;
 pub mod uploads;
+pub mod videos;
 pub mod viewer;
 
 use rate_limits::RateLimits;
@@ -143,6 +144,7 @@ where
         .route("/api/v1/uploads/{upload}/complete", post(uploads::complete))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/playback/{playback_id}", get(playback::playback))
+        .route("/api/v1/videos", get(videos::list))
         .route("/api/v1/videos/{video}/grants", get(grants::list).post(grants::create))
         .route("/api/v1/videos/{video}/grants/{grant}", delete(grants::revoke))
         .route("/api/{*rest}", any(problem::no_such_endpoint))

@@ -19,7 +19,7 @@ use utoipa::{
     },
 };
 
-use super::{api, grants, headers::Page, oembed, problem};
+use super::{api, grants, headers::Page, oembed, problem, videos};
 use crate::services::readiness;
 
 mod operations;
@@ -50,6 +50,8 @@ const ABOUT: &str = "Upload videos, follow their processing, and play them.\n\nS
         PartAnnouncement,
         PartTarget,
         domain::video::Playback,
+        videos::VideoList,
+        videos::ListedVideo,
         grants::CreateGrant,
         grants::GrantList,
         domain::grant::NamedGrant,

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::now_ms,
-    db::entity::jobs,
+    db::{entity::jobs, unsynced},
     error::{Error, Result},
     ports::transcoder::{EncodeReport, TranscodeId},
     process_name::ProcessName,
@@ -73,6 +73,8 @@ pub enum Held {
 #[derive(Debug, Clone)]
 pub struct Jobs {
     db: DatabaseConnection,
+    /// Where leases are taken. A power cut ends their holder as well, so a job that is waiting again after it is as it should be.
+    leases: DatabaseConnection,
     owner: ProcessName,
     /// What this process has seen of the others.
     seen: Arc<Mutex<Sightings>>,
@@ -131,7 +133,7 @@ pub async fn enqueue_again(db: &impl ConnectionTrait, user: UserId, video: Video
 impl Jobs {
     /// Leases taken in the name of `owner`, one name a process.
     pub fn new(db: DatabaseConnection, owner: ProcessName) -> Self {
-        Self { db, owner, seen: Arc::default() }
+        Self { leases: unsynced(&db), db, owner, seen: Arc::default() }
     }
 
     /// Takes the next job that is due: one that waits, or one whose worker is gone or has gone silent.
@@ -191,7 +193,7 @@ impl Jobs {
             .filter(jobs::Column::Fence.eq(row.fence))
             .filter(jobs::Column::State.eq(row.state))
             .filter(jobs::Column::LeaseExpiresAtMs.eq(row.lease_expires_at_ms))
-            .exec(&self.db)
+            .exec(&self.leases)
             .await?;
         Ok((taken.rows_affected == 1).then(|| Lease {
             job: JobId(row.id),

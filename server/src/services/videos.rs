@@ -30,14 +30,15 @@ use domain::{
     playlist::{Rendition, Track},
     source::SourceFacts,
     upload::clean_title,
-    video::{RenditionFacts, Stage, Video, VideoPage, Visibility},
+    video::{RenditionFacts, Stage, Video, VideoPage, Visibility, fold_title},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr},
+    sea_query::{Expr, SimpleExpr},
 };
 
 mod again;
+mod search;
 mod whole;
 
 use self::whole::Whole;
@@ -83,10 +84,16 @@ impl Videos {
     pub async fn page(&self, user: UserId, search: Option<&str>, after: Option<VideoId>, limit: u64) -> Result<VideoPage> {
         let limit = limit.clamp(1, PAGE_LIMIT);
         // One more than asked for tells whether there is a next page.
-        let mut rows = page_query(user, search, after, limit + 1).all(&self.db).await?;
-        let more = rows.len() as u64 > limit;
+        let (mut rows, next) = match search.and_then(search::clean) {
+            Some(text) => search::page(&self.db, user, &text, after, limit).await?,
+            None => {
+                let rows = page_query(user, after, limit + 1).all(&self.db).await?;
+                let last = usize::try_from(limit).unwrap_or(usize::MAX);
+                let next = rows.get(last - 1).filter(|_| rows.len() > last).map(|row| VideoId(row.id));
+                (rows, next)
+            }
+        };
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let next = rows.last().filter(|_| more).map(|row| VideoId(row.id));
         let videos = rows.into_iter().map(|row| self.shown(row, Vec::new())).collect::<Result<_>>()?;
         Ok(VideoPage { videos, next })
     }
@@ -110,7 +117,7 @@ impl Videos {
     /// It is not there, or the title is empty.
     pub async fn rename(&self, user: UserId, video: VideoId, title: &str) -> Result<Video> {
         let title = clean_title(title).ok_or_else(|| Problem::invalid("A title needs at least one character."))?;
-        let folded = title.to_lowercase();
+        let folded = fold_title(&title);
         self.change(user, video, &[(videos::Column::Title, title), (videos::Column::TitleFolded, folded)]).await
     }
 
@@ -253,26 +260,13 @@ impl Videos {
     }
 }
 
-/// Videos of `user` from the newest on, behind `after` where it is given; those with `search` in their title where there is something to
-/// search for.
-pub fn page_query(user: UserId, search: Option<&str>, after: Option<VideoId>, limit: u64) -> Select<videos::Entity> {
+/// Videos of `user` from the newest on, behind `after` where it is given.
+pub fn page_query(user: UserId, after: Option<VideoId>, limit: u64) -> Select<videos::Entity> {
     let mut query = videos::Entity::of(user.0);
-    // Titles hold no control characters either.
-    let search = search.map(|search| search.chars().filter(|c| !c.is_control()).collect::<String>());
-    if let Some(search) = search.as_deref().map(str::trim).filter(|search| !search.is_empty()) {
-        query = query.filter(title_contains(search));
-    }
     if let Some(after) = after {
         query = query.filter(videos::Column::Id.lt(after.0));
     }
     query.order_by_desc(videos::Column::Id).limit(limit)
-}
-
-/// A case-blind search that means `%` and `_` as themselves, alike on every database.
-fn title_contains(search: &str) -> SimpleExpr {
-    let escaped: String =
-        search.to_lowercase().chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
-    Expr::col(videos::Column::TitleFolded).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
 }
 
 /// Takes a video to `next`, if that is a legal step from where it stands, together with `changes`. The one place where stage and status

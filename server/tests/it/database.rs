@@ -21,6 +21,8 @@ pub(crate) mod own;
 mod people;
 mod plans;
 mod races;
+pub(crate) mod seed;
+mod titles;
 mod tls;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -130,6 +132,11 @@ async fn a_sqlite_commit_survives_a_power_cut() {
     let db = own.open(folder.path()).await;
     assert_eq!(ask(&db, "SELECT journal_mode FROM pragma_journal_mode").await, ["wal"]);
     assert_eq!(ask(&db, "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous").await, ["2"], "FULL");
+    assert_eq!(
+        ask(&db::unsynced(&db), "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous").await,
+        ["1"],
+        "what may be undone by it"
+    );
     assert_eq!(ask(&db, "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys").await, ["1"]);
 }
 

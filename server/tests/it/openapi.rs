@@ -136,6 +136,9 @@ async fn answers_have_the_shape_that_is_described() {
     let receipt = app.put_part(&ada, &ticket, 1, crc32c::crc32c(&bytes), bytes).await;
     keeps_to(&document, "PartReceipt", &receipt.json());
     keeps_to(&document, "Accepted", &app.complete(&ada, &ticket).await.json());
+    let list = app.get(Some(&ada), "/api/v1/videos?q=A&limit=1").await.json();
+    keeps_to(&document, "VideoList", &list);
+    keeps_to(&document, "ListedVideo", &list["videos"][0]);
     keeps_to(&document, "StatusAnswer", &app.status(&ada, &ticket.video_id.to_string()).await);
     let video = app.state.videos.get(ada.user, ticket.video_id).await.expect("a video");
     keeps_to(&document, "Playback", &app.get(None, &format!("/api/v1/playback/{}", video.playback_id)).await.json());

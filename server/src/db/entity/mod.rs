@@ -12,6 +12,7 @@ pub mod removals;
 pub mod renditions;
 pub mod sessions;
 pub mod store_audits;
+pub mod titles;
 pub mod turns;
 pub mod uploads;
 pub mod users;

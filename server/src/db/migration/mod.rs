@@ -14,7 +14,8 @@ mod m20261122_000010_backlog;
 mod m20261122_000011_storage;
 mod m20261122_000012_operator;
 mod m20261122_000013_growing_alerts;
-mod m20261123_000020_packaged;
+mod m20261123_000014_title_search;
+mod m20261123_000015_packaged;
 
 /// Runs the migrations.
 #[derive(Debug)]
@@ -36,7 +37,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_storage::Migration),
             Box::new(m20261122_000012_operator::Migration),
             Box::new(m20261122_000013_growing_alerts::Migration),
-            Box::new(m20261123_000020_packaged::Migration),
+            Box::new(m20261123_000014_title_search::Migration),
+            Box::new(m20261123_000015_packaged::Migration),
         ]
     }
 }

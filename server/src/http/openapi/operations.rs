@@ -48,6 +48,10 @@ pub(super) enum Takes {
     Video,
     /// An optional number of pixels in the query.
     Pixels(&'static str),
+    /// An optional number in the query, and the largest that it may be.
+    UpTo(&'static str, &'static str, u32),
+    /// An optional UUID in the query.
+    Behind(&'static str, &'static str),
     /// A text in the query, and whether it must be there.
     Query(&'static str, &'static str, bool),
     /// One of some words in the query.
@@ -133,6 +137,8 @@ impl Takes {
             Self::PartNumber => (ParameterIn::Path, "number", "Parts are numbered from 1.", true, whole(10_000)),
             Self::Video => (ParameterIn::Query, "videoId", "The video.", true, uuid()),
             Self::Pixels(name) => (ParameterIn::Query, *name, "At most so many pixels.", false, whole(u32::MAX)),
+            Self::UpTo(name, about, most) => (ParameterIn::Query, *name, *about, false, whole(*most)),
+            Self::Behind(name, about) => (ParameterIn::Query, *name, *about, false, uuid()),
             Self::Query(name, about, required) => (ParameterIn::Query, *name, *about, *required, text()),
             Self::OneOf(name, about, words) => (ParameterIn::Query, *name, *about, false, text().enum_values(Some(words.iter().copied()))),
             Self::Header(name, about, pattern, required) => (ParameterIn::Header, *name, *about, *required, text().pattern(Some(*pattern))),

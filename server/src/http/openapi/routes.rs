@@ -154,6 +154,21 @@ static ROUTES: &[Route] = &[
     },
     Route {
         method: HttpMethod::Get,
+        path: "/api/v1/videos",
+        tag: SERVER,
+        summary: "List your videos, newest first, or those with some words in their title",
+        access: Access::Known,
+        takes: &[
+            Takes::Query("q", "What the title has to hold, in any case and anywhere in it. No letter means anything but itself.", false),
+            Takes::Behind("after", "The `next` of the page before."),
+            Takes::UpTo("limit", "Videos on the page at most; 24 where it is absent.", 100),
+        ],
+        body: Carries::Nothing,
+        answers: &[(200, "A page of them.", Carries::Json("VideoList"))],
+        refuses: &[Code::InvalidInput],
+    },
+    Route {
+        method: HttpMethod::Get,
         path: "/api/v1/events",
         tag: SERVER,
         summary: "Follow what changes about your videos",

@@ -3,7 +3,7 @@
 use domain::{
     ids::{PlaybackId, UploadId, UserId, VideoId},
     upload::{BeginUpload, PartPlan},
-    video::{Stage, Visibility},
+    video::{Stage, Visibility, fold_title},
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
 use time::OffsetDateTime;
@@ -35,7 +35,7 @@ pub(super) async fn insert_video(
         created_at: Set(OffsetDateTime::now_utc()),
         playback_id: Set(PlaybackId::from_random(rand::random()).to_string()),
         title: Set(title.to_owned()),
-        title_folded: Set(title.to_lowercase()),
+        title_folded: Set(fold_title(title)),
         visibility: Set(Visibility::default().as_str().to_owned()),
         stage: Set(stage.as_str().to_owned()),
         progress: Set(0),

@@ -12,8 +12,8 @@ use sea_orm::{
 use server::{
     clock::now_ms,
     db::entity::{
-        alert_notices, alerts, api_keys, audit_log, grants, invites, jobs, removals, renditions, sessions, store_audits, uploads, users,
-        videos,
+        alert_notices, alerts, api_keys, audit_log, grants, invites, jobs, removals, renditions, sessions, store_audits, titles, uploads,
+        users, videos,
     },
     services::{
         alerts::rules::given_up_query,
@@ -39,10 +39,12 @@ const OWNERS: usize = 20;
 fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(&'static str, Statement)> {
     let (now, owner, last) = (now_ms(), UserId(user), Some(VideoId(video)));
     vec![
-        ("library, first page", page_query(owner, None, None, 25).build(backend)),
-        ("library, next page", page_query(owner, None, last, 25).build(backend)),
-        ("library, search", page_query(owner, Some("harbour"), None, 25).build(backend)),
-        ("library, search, next page", page_query(owner, Some("harbour"), last, 25).build(backend)),
+        ("library, first page", page_query(owner, None, 25).build(backend)),
+        ("library, next page", page_query(owner, last, 25).build(backend)),
+        ("search, where the newest title stands", titles::Entity::newest_place(user).build(backend)),
+        ("search, where the next page begins", titles::Entity::at_or_before(user, video).build(backend)),
+        ("search, where a title stands", titles::Entity::place_of(user, video).build(backend)),
+        ("search, videos found", videos::Entity::of(user).filter(videos::Column::Id.is_in([video])).build(backend)),
         ("changes since", changes::changed_query((now - 5_000, Uuid::nil())).build(backend)),
         ("media that became private", private_media::changed_query(now - 5_000).build(backend)),
         ("grants that were revoked", private_media::revoked_query(now - 5_000).build(backend)),
