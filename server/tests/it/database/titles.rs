@@ -237,7 +237,9 @@ async fn an_upgrade_fills_the_index() {
         assert_eq!(found.len(), if user == owners[0] { 30 } else { 11 });
     }
     // And back.
-    db::migration::Migrator::down(&db, u32::try_from(names.len() - search).ok()).await.expect("taken back");
+    let back = begin_write(&db).await.expect("begun");
+    db::migration::Migrator::down(&back, u32::try_from(names.len() - search).ok()).await.expect("taken back");
+    back.commit().await.expect("committed");
     assert_eq!(ask(&db, "SELECT CAST(COUNT(*) AS text) FROM videos").await, ["60"]);
 }
 
