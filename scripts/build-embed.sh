@@ -28,7 +28,7 @@ if [ ! -e "$built/done" ] || [ "$wasm" -nt "$built/done" ] || [ "$0" -nt "$built
     # The page has one module script and no inline code, so the module starts itself.
     echo '__wbg_init();' >> "$built/embed.js"
     if [ "$mode" = release ]; then
-        node_modules/.bin/wasm-opt -Oz --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
+        node_modules/.bin/wasm-opt -Oz --converge --strip-producers --strip-target-features --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
             --enable-mutable-globals --enable-reference-types --enable-multivalue "$built/embed_bg.wasm" -o "$built/embed_bg.wasm"
         node_modules/.bin/esbuild "$built/embed.js" --minify --format=esm --target=es2022 --allow-overwrite --log-level=warning --outfile="$built/embed.js"
     fi
