@@ -10,7 +10,7 @@ let playbackId: string;
 
 test.beforeAll(async ({ playwright, server, apiKey }) => {
   const request = await playwright.request.newContext({ baseURL: server.origin });
-  ({ videoId, playbackId } = await finished(request, apiKey, clip("portrait.mp4"), "Under a policy"));
+  ({ videoId, playbackId } = await finished(request, apiKey, clip("car-detection.mp4"), "Under a policy"));
   await request.dispose();
 });
 

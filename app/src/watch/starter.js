@@ -55,7 +55,15 @@
     // `framed`: there is a picture. `shown`: it is on the screen, and the player's scripts hold it up no more. `leave`: hls.js is ready. `over`: it has taken over, or this has failed.
     let video, player, poster, framed, shown, leave, over, failed, quiet, wake = () => {};
     let bytes = 0, busy = 0, last = 0;
-    const end = ({ buffer: { buffered } }) => buffered.length && buffered.end(buffered.length - 1);
+    const end = ({ buffer }) => {
+        try {
+            const { buffered } = buffer;
+            return buffered.length && buffered.end(buffered.length - 1);
+        } catch {
+            // The element has been given something else, and frames of that are told of here as well.
+            return 0;
+        }
+    };
     const filled = () => Math.min(...tracks.map(end));
 
     // Lets go of the line and the clock. The element is the player's to empty: it may want to know how far it was.
@@ -85,6 +93,7 @@
         buffer.appendBuffer(data);
     });
     const enough = () => {
+        if (over) return;
         if (framed && video.paused || shown && filled() - video.currentTime > SPARE) boot();
     };
     const load = async track => {
