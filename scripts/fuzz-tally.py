@@ -8,8 +8,8 @@ import json
 import sys
 from collections import Counter
 
-# There is nothing to grant where the store is made of files.
-ELSEWHERE = {"POST /api/v1/uploads/{upload}/parts/{number}/target"}
+# There is nothing to grant where the store is made of files, and where no distribution stands before the server.
+ELSEWHERE = {"POST /api/v1/uploads/{upload}/parts/{number}/target", "GET /packaged/{generation}/{file}"}
 who, file = sys.argv[1:]
 with open(file, encoding="utf-8") as text:
     answers = json.load(text)
