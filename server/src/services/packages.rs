@@ -159,10 +159,8 @@ impl Packages {
         }
         let packages = self.clone();
         let work = tokio::spawn(async move {
-            match packages.look(user, video, upload).await {
-                Ok(()) => metrics::packaged("packaged"),
-                Err(Error::Problem(_)) => {}
-                Err(error) => tracing::warn!(video_id = %video, %error, "cannot look whether the source plays as it is"),
+            if let Err(error) = packages.look(user, video, upload).await {
+                tracing::warn!(video_id = %video, %error, "cannot look whether the source plays as it is");
             }
         });
         let _ = timeout(PROMPTLY, work).await;
@@ -187,6 +185,7 @@ impl Packages {
             Err(NotPackaged::Store(BlobError::NotFound)) => return Ok(()),
             Err(NotPackaged::Store(error)) => return Err(error.into()),
         };
+        metrics::packaged("packaged");
         self.note(user, video, generation, &ready).await
     }
 

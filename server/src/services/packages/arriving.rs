@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     fs::File,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use domain::{
     upload::PartPlan,
 };
 use sea_orm::EntityTrait;
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{NotPackaged, Packages, Ready, packaged_generation, reading::pread};
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
 
 /// Uploads remembered at most: more than anybody sends at once. What is forgotten plays when it is complete.
 const REMEMBERED: usize = 10_000;
+/// How long the database has to say where an upload is that somebody watches.
+const ASKED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The uploads that are on their way, as far as this process has to do with them. Clones remember together.
 #[derive(Debug, Clone, Default)]
@@ -44,8 +47,8 @@ struct OnItsWay {
 enum Look {
     /// Its tables are being found and read.
     Opening(Box<Opening>),
-    /// They are read. How many segments of picture and sound have been there.
-    Open { video: usize, audio: usize },
+    /// They are read. How many segments of picture and sound have been there, and whether it is noted that it can be played.
+    Open { video: usize, audio: usize, noted: bool },
     /// Nothing more is to be done before it is complete.
     Over,
 }
@@ -106,7 +109,8 @@ impl Packages {
 
     async fn look_at_arriving(&self, user: UserId, video: VideoId, generation: GenerationId, entry: &OnItsWay) -> Result<()> {
         let Ok(mut look) = entry.look.try_lock() else { return Ok(()) };
-        if matches!(*look, Look::Over) {
+        if matches!(*look, Look::Over | Look::Open { noted: true, .. }) {
+            // How much is there is counted for whoever plays it.
             return Ok(());
         }
         let arriving = match self.arrived(entry).await {
@@ -124,7 +128,7 @@ impl Packages {
                 Ok(None) => return Ok(()),
                 Ok(Some(ready)) => {
                     self.shelf.put(generation, ready);
-                    *look = Look::Open { video: 0, audio: 0 };
+                    *look = Look::Open { video: 0, audio: 0, noted: false };
                 }
                 Err(NotPackaged::Refused(refusal)) => {
                     tracing::info!(video_id = %video, reason = %refusal, "the upload does not play as it is; it waits for its encode");
@@ -137,7 +141,9 @@ impl Packages {
         let ready = self.opened(generation).await.map_err(BlobError::from)?;
         if count(&mut look, &ready, &arrived) {
             self.note(user, video, generation, &ready).await?;
-            // From now on whoever plays it asks how much is there.
+            if let Look::Open { noted, .. } = &mut *look {
+                *noted = true;
+            }
         }
         Ok(())
     }
@@ -158,7 +164,7 @@ impl Packages {
         let arrived: Arrived = arriving.safe.into_iter().collect();
         let mut look = entry.look.lock().await;
         if matches!(*look, Look::Opening(_)) {
-            *look = Look::Open { video: 0, audio: 0 };
+            *look = Look::Open { video: 0, audio: 0, noted: false };
         }
         count(&mut look, &ready, &arrived);
         Ok(match (&*look, media) {
@@ -168,9 +174,14 @@ impl Packages {
         })
     }
 
-    /// The file that an upload's parts are written into, where it is on its way.
+    /// The file that an upload's parts are written into, where it is on its way. Where this process has had nothing to do with it, the database
+    /// is asked, once and not for long. What is stored never comes here.
     pub(super) async fn arriving_file(&self, generation: GenerationId) -> std::result::Result<Arriving, BlobError> {
-        let entry = self.entry(generation).await.map_err(|_| BlobError::NotFound)?.ok_or(BlobError::NotFound)?;
+        if self.store.arriving().is_none() {
+            return Err(BlobError::NotFound);
+        }
+        let entry = timeout(ASKED_WITHIN, self.entry(generation)).await;
+        let entry = entry.ok().and_then(std::result::Result::ok).flatten().ok_or(BlobError::NotFound)?;
         self.arrived(&entry).await
     }
 
@@ -226,7 +237,7 @@ fn go_on(opening: &mut Opening, file: &std::path::Path, arrived: &Arrived) -> st
 
 /// Counts the segments that are there. Whether there are enough to begin with.
 fn count(look: &mut Look, ready: &Ready, arrived: &Arrived) -> bool {
-    let Look::Open { video, audio } = look else { return false };
+    let Look::Open { video, audio, .. } = look else { return false };
     *video = ready.package.arrived(Media::Video, *video, arrived);
     *audio = ready.package.arrived(Media::Audio, *audio, arrived);
     *video > 0 && (*audio > 0 || ready.package.segments(Media::Audio) == 0)
