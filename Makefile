@@ -170,6 +170,14 @@ bench-upload-memory: build ## Peak memory of the server while 2 GB are uploaded
 bench-slow-clients: build ## 1,000 slow bodies beside an upload, and bodies that want memory
 	@node benches/slow-clients/run.mjs $(abspath $(TARGET)/release/millrace)
 
+.PHONY: bench
+bench: build setup-test ## The short form of every benchmark, written to docs/benchmarks.md (ARGS="--only delivery")
+	@benches/all.py $(abspath $(TARGET)/release/millrace) $(ARGS)
+
+.PHONY: bench-transcode
+bench-transcode: setup-test ## What a ladder costs and how it looks (VMAF), beside a run of ffmpeg for each rung (ARGS="CLIP --short --json FILE")
+	@benches/transcode/run.sh $(ARGS)
+
 CLIPS = $(or $(FOLDER),$(TARGET)/packager-clips)
 .PHONY: bench-instant
 bench-instant: build setup-test ## From the last byte of an upload to the first segment, through the server, beside ffmpeg -c copy

@@ -114,7 +114,8 @@ pub(super) fn pictures(ladder: &Ladder, video: &VideoFacts, colours: Colours) ->
             let scale = colours.scale(rung.width, rung.height, video.full_range);
             let _ = write!(graph, "[0:{}]{}{scale}", video.stream_index, preparation(video, rung));
         } else {
-            let _ = write!(graph, ";[below{position}]scale={}:{}:flags=bicubic,setsar=1", rung.width, rung.height);
+            // Each step softens what the next one starts from; this keeps the lower rungs as sharp as if each came from the source.
+            let _ = write!(graph, ";[below{position}]scale={}:{}:flags=spline,setsar=1", rung.width, rung.height);
         }
         let pad = pad(*number);
         if position + 1 < rungs.len() {
