@@ -111,7 +111,10 @@ fn refused(kind: Kind, link: &Link, framed_by: String, problem: Problem) -> Resp
 
 async fn page(state: &AppState, kind: Kind, id: &str, visitor: Visitor<'_>) -> Result<WatchPage, Problem> {
     let id: PlaybackId = id.parse().map_err(|_| Problem::not_found())?;
-    let (playback, start) = state.playback.for_page(&id, visitor).await?;
+    let (playback, mut start) = state.playback.for_page(&id, visitor).await?;
+    if let Some(start) = &mut start {
+        state.delivery.open(start).await;
+    }
     let by_grant = visitor.grant.is_some();
     let index = !by_grant && state.playback.indexable(&id).await?;
     let public_url = &state.settings.public_url;

@@ -33,6 +33,18 @@ pub struct StartTrack {
     pub init: String,
     /// Paths of the first media segments, in order.
     pub segments: Vec<String>,
+    /// What the page brings along of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Opening>,
+}
+
+/// The init segment and the first bytes of the first segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// How many bytes of the first segment it has: never all of them.
+    pub bytes: u64,
+    /// Both, one behind the other, in Base64 (RFC 4648, section 4).
+    pub data: String,
 }
 
 impl Start {
@@ -60,7 +72,7 @@ impl StartTrack {
             known
         });
         let segments = first.take(playlist.segments.len().saturating_sub(1)).map(|segment| rendition.path(&segment.file)).collect();
-        Self { kind: kind.to_owned(), codec: rendition.codec.clone(), init: rendition.path(&playlist.init), segments }
+        Self { kind: kind.to_owned(), codec: rendition.codec.clone(), init: rendition.path(&playlist.init), segments, opening: None }
     }
 }
 

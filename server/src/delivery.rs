@@ -13,6 +13,7 @@ use crate::{
 
 pub mod media_cache;
 mod object;
+mod opening;
 mod pieces;
 mod room;
 mod source;

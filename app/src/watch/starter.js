@@ -41,15 +41,18 @@
 
     const media = new MediaSource(), line = new AbortController(), events = new AbortController(), clicks = new AbortController();
     const opened = new Promise(resolve => media.addEventListener('sourceopen', resolve, { once: true }));
-    const ask = async file => {
-        const answer = await fetch(plan.media.base + file + (plan.media.query && '?' + plan.media.query), { signal: line.signal });
-        if (!answer.ok) throw answer.status;
+    // All of a file, or what comes after so many bytes.
+    const ask = async (file, from) => {
+        const headers = from ? { range: `bytes=${from}-` } : {};
+        const answer = await fetch(plan.media.base + file + (plan.media.query && '?' + plan.media.query), { signal: line.signal, headers });
+        if (answer.status != (from ? 206 : 200)) throw answer.status;
         return answer;
     };
     for (const track of tracks) {
+        const { opening } = track;
         track.next = 0;
-        track.first = [ask(track.init), ask(track.segments[0])];
-        for (const answer of track.first) answer.catch(() => {});
+        track.first = [opening || ask(track.init), ask(track.segments[0], opening?.bytes)];
+        for (const answer of track.first) answer.catch?.(() => {});
     }
 
     // `framed`: there is a picture. `shown`: it is on the screen, and the player's scripts hold it up no more. `leave`: hls.js is ready. `over`: it has taken over, or this has failed.
@@ -97,7 +100,10 @@
         if (framed && video.paused || shown && filled() - video.currentTime > SPARE) boot();
     };
     const load = async track => {
-        if (!track.next) await append(track, await (await track.first[0]).arrayBuffer());
+        if (!track.next) {
+            const first = await track.first[0];
+            await append(track, first.data ? Uint8Array.from(atob(first.data), c => c.charCodeAt(0)) : await first.arrayBuffer());
+        }
         const reader = (await (track.next ? ask(track.segments[track.next]) : track.first[1])).body.getReader();
         for (;;) {
             const { done, value } = await reader.read();

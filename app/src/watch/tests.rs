@@ -91,6 +91,7 @@ fn a_page_that_begins_by_itself_has_one_script_of_its_own_in_front_of_everything
         codec: "avc1.64001e".to_owned(),
         init: "</script>/init.mp4".to_owned(),
         segments: vec!["360p/00000.m4s".to_owned()],
+        opening: None,
     };
     let media = SignedMedia { base: "https://v.example/media/g/".to_owned(), query: "e=1&s=2".to_owned() };
     let start = Start { media, duration_ms: 30_500, tracks: vec![track] };
