@@ -41,14 +41,14 @@
 
     const media = new MediaSource(), line = new AbortController(), events = new AbortController(), clicks = new AbortController();
     const opened = new Promise(resolve => media.addEventListener('sourceopen', resolve, { once: true }));
-    const ask = async file => {
-        const answer = await fetch(plan.media.base + file + (plan.media.query && '?' + plan.media.query), { signal: line.signal });
+    const ask = async ({ media: { base, query } }, file) => {
+        const answer = await fetch(base + file + (query && '?' + query), { signal: line.signal });
         if (!answer.ok) throw answer.status;
         return answer;
     };
     for (const track of tracks) {
         track.next = 0;
-        track.first = [ask(track.init), ask(track.segments[0])];
+        track.first = [ask(track, track.init), ask(track, track.segments[0])];
         for (const answer of track.first) answer.catch(() => {});
     }
 
@@ -98,7 +98,7 @@
     };
     const load = async track => {
         if (!track.next) await append(track, await (await track.first[0]).arrayBuffer());
-        const reader = (await (track.next ? ask(track.segments[track.next]) : track.first[1])).body.getReader();
+        const reader = (await (track.next ? ask(track, track.segments[track.next]) : track.first[1])).body.getReader();
         for (;;) {
             const { done, value } = await reader.read();
             if (done || over) break;
