@@ -14,10 +14,23 @@ use crate::{
 /// What to make of a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ladder {
-    /// Pictures, largest first; at least one.
+    /// Pictures, largest first; at least one, but for what `beside` makes unnecessary.
     pub rungs: Vec<Rung>,
     /// Sound, where the source has some.
     pub audio: Option<AudioPlan>,
+    /// Set where viewers get the largest picture, and perhaps the sound, from the source itself: neither is in this plan then, and what is made
+    /// fits to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Cuts>,
+}
+
+/// How a picture is cut that viewers get from the source itself. Microseconds of the film.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cuts {
+    /// When the first frame is shown.
+    pub begins_us: u64,
+    /// Where segments begin, but for the first one.
+    pub at_us: Vec<u64>,
 }
 
 /// One rung.
@@ -69,6 +82,20 @@ impl Ladder {
         self.rungs.first().is_some_and(|rung| rung.video == VideoPlan::Copy)
     }
 
+    /// The same plan without its copied picture, and, where `sound` says so, without its copied sound: viewers get those from the source itself,
+    /// whose picture is cut like this. `None` where the picture is not copied.
+    #[must_use]
+    pub fn beside(&self, cuts: Cuts, sound: bool) -> Option<Self> {
+        let rungs = self.rungs.get(1..).filter(|_| self.copies_top())?.to_vec();
+        let audio = self.audio.clone().filter(|plan| !(sound && *plan == AudioPlan::Copy));
+        Some(Self { rungs, audio, beside: Some(cuts) })
+    }
+
+    /// Whether nothing is to be made.
+    pub const fn is_empty(&self) -> bool {
+        self.rungs.is_empty() && self.audio.is_none()
+    }
+
     /// Whether any of the source's samples are kept.
     pub fn copies(&self) -> bool {
         self.copies_top() || self.audio == Some(AudioPlan::Copy)
@@ -103,12 +130,12 @@ const COPY_BITRATE_FACTOR: f64 = 2.5;
 /// Plans the rungs of a source.
 pub fn plan(facts: &SourceFacts) -> Ladder {
     let audio = facts.audio.as_ref().map(|audio| audio_plan(facts.container, audio));
-    Ladder { rungs: rungs(&facts.video, is_passthrough(facts)), audio }
+    Ladder { rungs: rungs(&facts.video, is_passthrough(facts)), audio, beside: None }
 }
 
 /// The same for an engine that keeps no samples as they are: nothing is copied, whatever it is worth.
 pub fn encode_all(facts: &SourceFacts) -> Ladder {
-    Ladder { rungs: rungs(&facts.video, false), audio: facts.audio.as_ref().map(encoded_audio) }
+    Ladder { rungs: rungs(&facts.video, false), audio: facts.audio.as_ref().map(encoded_audio), beside: None }
 }
 
 fn rungs(video: &VideoFacts, copy_top: bool) -> Vec<Rung> {

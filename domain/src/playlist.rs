@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::FrameRate;
+use crate::{ids::GenerationId, source::FrameRate};
 
 /// One media segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +143,9 @@ pub struct Rendition {
     /// Whether its files stand directly below the generation instead of in a folder of its name: an engine that names files itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flat: bool,
+    /// The generation that its files belong to, where that is not the one that it is published in: the source's own samples, cut on request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<GenerationId>,
     /// The segments.
     pub playlist: MediaPlaylist,
 }
@@ -154,16 +157,16 @@ impl Rendition {
     }
 }
 
-/// The multivariant playlist of these renditions; `uri` turns a rendition's name into its media playlist's URI. Every
+/// The multivariant playlist of these renditions; `uri` gives the URI of a rendition's media playlist. Every
 /// video rendition is a variant, smallest first; the sound, if any, is one group that all of them share.
-pub fn multivariant(renditions: &[Rendition], uri: impl Fn(&str) -> String) -> String {
+pub fn multivariant(renditions: &[Rendition], uri: impl Fn(&Rendition) -> String) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     let audio = renditions.iter().find(|rendition| matches!(rendition.track, Track::Audio { .. }));
     if let Some((rendition, Track::Audio { channels })) = audio.map(|rendition| (rendition, &rendition.track)) {
         let _ = writeln!(
             text,
             "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Original\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"{channels}\",URI=\"{}\"",
-            uri(&rendition.name)
+            uri(rendition)
         );
     }
     let mut variants: Vec<&Rendition> = renditions.iter().filter(|rendition| matches!(rendition.track, Track::Video { .. })).collect();
@@ -185,7 +188,7 @@ pub fn multivariant(renditions: &[Rendition], uri: impl Fn(&str) -> String) -> S
         if audio.is_some() {
             text.push_str(",AUDIO=\"audio\"");
         }
-        let _ = writeln!(text, "\n{}", uri(&variant.name));
+        let _ = writeln!(text, "\n{}", uri(variant));
     }
     text
 }
@@ -204,7 +207,7 @@ mod tests {
     }
 
     fn rendition(name: &str, track: Track, codec: &str, sizes: &[(u64, u64)]) -> Rendition {
-        Rendition { name: name.into(), track, codec: codec.into(), copied: false, flat: false, playlist: playlist(sizes) }
+        Rendition { name: name.into(), track, codec: codec.into(), copied: false, flat: false, generation: None, playlist: playlist(sizes) }
     }
 
     fn ladder() -> Vec<Rendition> {
@@ -228,7 +231,7 @@ mod tests {
 
     #[test]
     fn an_independent_parser_reads_the_multivariant_playlist() {
-        let text = multivariant(&ladder(), |name| format!("g/{name}.m3u8"));
+        let text = multivariant(&ladder(), |rendition| format!("g/{}.m3u8", rendition.name));
         let parsed = m3u8_rs::parse_master_playlist_res(text.as_bytes()).expect("a valid playlist");
         assert_eq!(parsed.variants.len(), 2);
         let first = &parsed.variants[0];
@@ -243,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_silent_video_has_no_audio_group() {
-        let text = multivariant(&ladder()[..2], str::to_owned);
+        let text = multivariant(&ladder()[..2], |rendition| rendition.name.clone());
         assert!(!text.contains("AUDIO") && !text.contains("mp4a"), "{text}");
     }
 

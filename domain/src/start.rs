@@ -14,8 +14,6 @@ const AHEAD_US: u64 = 40_000_000;
 /// The beginning of a video.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// What goes around the files' names.
-    pub media: SignedMedia,
     /// Length of the whole video in milliseconds.
     pub duration_ms: u64,
     /// The picture, and the sound where there is one.
@@ -29,6 +27,8 @@ pub struct StartTrack {
     pub kind: String,
     /// RFC 6381 codec string.
     pub codec: String,
+    /// What goes around the files' names: picture and sound need not be of one generation.
+    pub media: SignedMedia,
     /// Path of the init segment below the media's address.
     pub init: String,
     /// Paths of the first media segments, in order.
@@ -48,22 +48,22 @@ pub struct Opening {
 }
 
 impl Start {
-    /// The beginning of what consists of these renditions and stands at `media`. `None` where there is no segment between the first and the last:
+    /// The beginning of what consists of these renditions; `media` says where the files of each are. `None` where there is no segment between the first and the last:
     /// whoever plays on has to have something to go on with.
-    pub fn of(renditions: &[Rendition], media: SignedMedia) -> Option<Self> {
+    pub fn of(renditions: &[Rendition], media: impl Fn(&Rendition) -> SignedMedia) -> Option<Self> {
         let pictures = renditions.iter().filter(|rendition| matches!(rendition.track, Track::Video { .. }));
         let picture = pictures.min_by_key(|rendition| rendition.playlist.peak_bandwidth())?;
         let sound = renditions.iter().find(|rendition| matches!(rendition.track, Track::Audio { .. }));
         let tracks = [("video", Some(picture)), ("audio", sound)];
-        let tracks = tracks.into_iter().filter_map(|(kind, rendition)| rendition.map(|rendition| StartTrack::of(kind, rendition)));
+        let tracks = tracks.into_iter().filter_map(|(kind, rendition)| Some(StartTrack::of(kind, rendition?, &media)));
         let tracks: Vec<StartTrack> = tracks.collect();
         let begins = tracks.iter().all(|track| !track.segments.is_empty());
-        begins.then(|| Self { media, duration_ms: picture.playlist.duration_us() / 1_000, tracks })
+        begins.then(|| Self { duration_ms: picture.playlist.duration_us() / 1_000, tracks })
     }
 }
 
 impl StartTrack {
-    fn of(kind: &str, rendition: &Rendition) -> Self {
+    fn of(kind: &str, rendition: &Rendition, media: impl Fn(&Rendition) -> SignedMedia) -> Self {
         let playlist = &rendition.playlist;
         let mut begins_us = 0;
         let first = playlist.segments.iter().take_while(|segment| {
@@ -72,7 +72,8 @@ impl StartTrack {
             known
         });
         let segments = first.take(playlist.segments.len().saturating_sub(1)).map(|segment| rendition.path(&segment.file)).collect();
-        Self { kind: kind.to_owned(), codec: rendition.codec.clone(), init: rendition.path(&playlist.init), segments, opening: None }
+        let (kind, codec, init) = (kind.to_owned(), rendition.codec.clone(), rendition.path(&playlist.init));
+        Self { kind, codec, media: media(rendition), init, segments, opening: None }
     }
 }
 
@@ -89,11 +90,20 @@ mod tests {
         let track = if name == "audio" { Track::Audio { channels: 2 } } else { Track::Video { width: 640, height: 360, frame_rate } };
         let segment = |number| Segment { file: format!("{number}.m4s"), duration_us: 4_000_000, bytes };
         let playlist = MediaPlaylist { init: "init.mp4".to_owned(), segments: (0..count).map(segment).collect() };
-        Rendition { name: name.to_owned(), track, codec: format!("codec of {name}"), copied: false, flat: false, playlist }
+        Rendition {
+            name: name.to_owned(),
+            track,
+            codec: format!("codec of {name}"),
+            copied: false,
+            flat: false,
+            generation: None,
+            playlist,
+        }
     }
 
     fn start(renditions: &[Rendition]) -> Option<Start> {
-        Start::of(renditions, SignedMedia { base: "/media/g/".to_owned(), query: "e=1".to_owned() })
+        let folder = |rendition: &Rendition| if rendition.generation.is_some() { "kept" } else { "g" };
+        Start::of(renditions, |rendition| SignedMedia { base: format!("/media/{}/", folder(rendition)), query: "e=1".to_owned() })
     }
 
     #[test]
@@ -103,6 +113,15 @@ mod tests {
         assert_eq!(names, [("video", "360p/init.mp4", 10), ("audio", "audio/init.mp4", 10)]);
         assert_eq!((start.tracks[0].segments[1].as_str(), start.tracks[0].codec.as_str()), ("360p/1.m4s", "codec of 360p"));
         assert_eq!(start.duration_ms, 400_000);
+    }
+
+    #[test]
+    fn picture_and_sound_are_where_each_of_them_is() {
+        let mut sound = rendition("audio", 100, 50);
+        sound.generation = Some(crate::ids::GenerationId(uuid::Uuid::nil()));
+        let start = start(&[rendition("360p", 100, 300), sound]).expect("it starts");
+        let bases: Vec<_> = start.tracks.iter().map(|track| track.media.base.as_str()).collect();
+        assert_eq!(bases, ["/media/g/", "/media/kept/"]);
     }
 
     #[test]

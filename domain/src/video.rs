@@ -162,7 +162,7 @@ pub struct RenditionFacts {
     pub size: Option<(u32, u32)>,
     /// Mean bits per second, as measured.
     pub average_bandwidth: u64,
-    /// Bytes in the store.
+    /// Bytes of all its segments.
     pub bytes: u64,
     /// Whether the source's own samples were kept.
     pub copied: bool,

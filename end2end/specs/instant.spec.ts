@@ -96,10 +96,16 @@ test("whoever is watching gets the ladder at their position when it is there", a
   test.setTimeout(240_000);
   const videoId = await upload(request, apiKey, clip("car-detection.mp4"), "Grows under you");
   const { playbackId } = await stream(request, apiKey, videoId);
+  const pictures = new Set<string>();
+  page.on("request", (request) => {
+    const [, rendition] = new URL(request.url()).pathname.match(/^\/media\/(.+)\/[^/]+$/) ?? [];
+    if (rendition && !rendition.endsWith("/audio")) pictures.add(rendition);
+  });
   await page.goto(`/watch/${playbackId}`);
   await expectToPlay(page);
   const settings = page.getByRole("button", { name: "Settings" });
-  const rungs = async () => page.getByRole("group", { name: "Quality" }).getByRole("menuitemradio").count();
+  const rung = (name?: string | RegExp) => page.getByRole("group", { name: "Quality" }).getByRole("menuitemradio", { name });
+  const rungs = async () => rung().count();
   await page.mouse.move(300, 300);
   await settings.click();
   expect(await rungs(), "Auto and the source").toBe(2);
@@ -117,5 +123,20 @@ test("whoever is watching gets the ladder at their position when it is there", a
   }).toPass({ timeout: 60_000, intervals: [2_000] });
   await expectToPlay(page);
   expect(await position(page), "where it was").toBeGreaterThan(5);
+  // The source is one of the rungs, and there once: what it was played from before is what it is played from now.
+  for (const height of [240, 432]) {
+    await expect(async () => {
+      await page.mouse.move(300, 300 + Math.random() * 50);
+      await settings.click({ timeout: 2_000 });
+      const labels = await rung(/\d+p/).allTextContents();
+      expect(labels.filter((label) => /^\d+p/.test(label)).map((label) => parseInt(label)), "each rung once").toEqual([432, 240]);
+      await rung(new RegExp(`^${height}p`)).click({ timeout: 2_000 });
+    }).toPass({ timeout: 60_000, intervals: [2_000] });
+    await page.keyboard.press("Escape");
+    await expect.poll(() => video(page).evaluate((element: HTMLVideoElement) => element.videoHeight), { timeout: 60_000, message: "it is on the screen" }).toBe(height);
+    await expectToPlay(page);
+  }
+  expect([...pictures].filter((rendition) => rendition.endsWith("/432p")), "one place").toHaveLength(1);
+  expect([...pictures].filter((rendition) => rendition.endsWith("/240p")), "one place").toHaveLength(1);
   await expect(page.getByRole("alert")).toHaveCount(0);
 });

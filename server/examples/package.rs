@@ -86,7 +86,7 @@ fn dump(file: &str, folder: &Path) -> Outcome<String> {
     let opened_with = local.reads;
     let renditions = package.renditions();
     fs::create_dir_all(folder)?;
-    fs::write(folder.join("index.m3u8"), multivariant(&renditions, |name| format!("{name}.m3u8")))?;
+    fs::write(folder.join("index.m3u8"), multivariant(&renditions, |rendition| format!("{}.m3u8", rendition.name)))?;
     for (rendition, media) in renditions.iter().zip(STREAMS) {
         let below = folder.join(&rendition.name);
         fs::create_dir_all(&below)?;
@@ -121,7 +121,7 @@ fn first(file: &str) -> Outcome<String> {
     let (package, mut local) = open(file)?;
     let opened = milliseconds();
     let renditions = package.renditions();
-    let mut text = multivariant(&renditions, |name| format!("{name}.m3u8"));
+    let mut text = multivariant(&renditions, |rendition| format!("{}.m3u8", rendition.name));
     renditions.iter().for_each(|rendition| text += &rendition.playlist.render(|file| rendition.path(file)));
     let playlists = milliseconds();
     let segment = package.segment(Media::Video, 0)?.ok_or("no segment")?;

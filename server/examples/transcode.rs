@@ -6,8 +6,10 @@
 
 use std::{
     error::Error,
+    fs::File,
     io::{self, Write as _},
-    path::PathBuf,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -25,10 +27,12 @@ use server::{
         ffmpeg_transcoder::{FfmpegSettings, FfmpegTranscoder, Limits, SandboxMode, sandbox_role},
         fs_store::FsStore,
     },
+    packager::{Limits as PackagerLimits, Opening, Package},
     ports::{
         blob_store::BlobStore,
         transcoder::{TranscodeRequest, TranscodeState, Transcoder},
     },
+    services::packages::Kept,
 };
 use uuid::Uuid;
 
@@ -79,9 +83,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let facts = transcoder.probe(&source).await?;
     let probe_seconds = began.elapsed().as_secs_f64();
     let plan = ladder::plan(&facts);
+    // As the product does: what viewers get from the source itself is not made.
+    let kept = package(Path::new(&file)).ok().and_then(|package| Kept::of(&package, GenerationId(Uuid::nil())));
+    let made = kept.and_then(|kept| kept.beside(&plan, &facts)).map_or_else(|| plan.clone(), |(ladder, _)| ladder);
     let generation = GenerationId(Uuid::new_v4());
     let (job, video) = (JobId(Uuid::new_v4()), VideoId(Uuid::new_v4()));
-    let request = TranscodeRequest { job, video, generation, source, facts: facts.clone(), ladder: plan.clone() };
+    let request = TranscodeRequest { job, video, generation, source, facts: facts.clone(), ladder: made.clone() };
     let id = transcoder.start(request).await?;
     let (mut poster_seconds, began_encode) = (None, Instant::now());
     let renditions = loop {
@@ -100,11 +107,25 @@ async fn run() -> Result<(), Box<dyn Error>> {
     for rendition in &renditions {
         tokio::fs::write(published.join(&rendition.name).join("index.m3u8"), rendition.playlist.render(str::to_owned)).await?;
     }
-    tokio::fs::write(published.join("index.m3u8"), multivariant(&renditions, |name| format!("{name}/index.m3u8"))).await?;
+    tokio::fs::write(published.join("index.m3u8"), multivariant(&renditions, |rendition| format!("{}/index.m3u8", rendition.name))).await?;
     let report = json!({
         "probeSeconds": probe_seconds, "posterSeconds": poster_seconds, "encodeSeconds": encode_seconds,
-        "facts": facts, "ladder": plan, "renditions": renditions, "published": published,
+        "facts": facts, "ladder": plan, "made": made, "renditions": renditions, "published": published,
     });
     writeln!(std::io::stdout(), "{report:#}")?;
     Ok(())
+}
+
+/// The file as the product's own packager reads it.
+fn package(file: &Path) -> Result<Package, Box<dyn Error>> {
+    let file = File::open(file)?;
+    let mut opening = Opening::new(file.metadata()?.len(), PackagerLimits::default());
+    loop {
+        let range = opening.wants();
+        let mut bytes = vec![0; usize::try_from(range.end - range.start)?];
+        file.read_exact_at(&mut bytes, range.start)?;
+        if let Some(package) = opening.take(&bytes.into())? {
+            return Ok(package);
+        }
+    }
 }

@@ -42,16 +42,16 @@
     const media = new MediaSource(), line = new AbortController(), events = new AbortController(), clicks = new AbortController();
     const opened = new Promise(resolve => media.addEventListener('sourceopen', resolve, { once: true }));
     // All of a file, or what comes after so many bytes.
-    const ask = async (file, from) => {
+    const ask = async ({ media: { base, query } }, file, from) => {
         const headers = from ? { range: `bytes=${from}-` } : {};
-        const answer = await fetch(plan.media.base + file + (plan.media.query && '?' + plan.media.query), { signal: line.signal, headers });
+        const answer = await fetch(base + file + (query && '?' + query), { signal: line.signal, headers });
         if (answer.status != (from ? 206 : 200)) throw answer.status;
         return answer;
     };
     for (const track of tracks) {
         const { opening } = track;
         track.next = 0;
-        track.first = [opening || ask(track.init), ask(track.segments[0], opening?.bytes)];
+        track.first = [opening || ask(track, track.init), ask(track, track.segments[0], opening?.bytes)];
         for (const answer of track.first) answer.catch?.(() => {});
     }
 
@@ -104,7 +104,7 @@
             const first = await track.first[0];
             await append(track, first.data ? Uint8Array.from(atob(first.data), c => c.charCodeAt(0)) : await first.arrayBuffer());
         }
-        const reader = (await (track.next ? ask(track.segments[track.next]) : track.first[1])).body.getReader();
+        const reader = (await (track.next ? ask(track, track.segments[track.next]) : track.first[1])).body.getReader();
         for (;;) {
             const { done, value } = await reader.read();
             if (done || over) break;

@@ -86,15 +86,16 @@ fn the_pages_need_no_inline_script_and_no_style_attribute() {
 
 #[test]
 fn a_page_that_begins_by_itself_has_one_script_of_its_own_in_front_of_everything() {
+    let media = SignedMedia { base: "https://v.example/media/g/".to_owned(), query: "e=1&s=2".to_owned() };
     let track = StartTrack {
+        media,
         kind: "video".to_owned(),
         codec: "avc1.64001e".to_owned(),
         init: "</script>/init.mp4".to_owned(),
         segments: vec!["360p/00000.m4s".to_owned()],
         opening: None,
     };
-    let media = SignedMedia { base: "https://v.example/media/g/".to_owned(), query: "e=1&s=2".to_owned() };
-    let start = Start { media, duration_ms: 30_500, tracks: vec![track] };
+    let start = Start { duration_ms: 30_500, tracks: vec![track] };
     for kind in [Kind::Watch, Kind::Embed] {
         let html = super::render(&WatchPage { start: Some(start.clone()), ..page(kind) }, "abc");
         let (plan, script) = (html.find("id=\"start\"").expect("the plan"), html.find("<script nonce=\"abc\">").expect("the script"));
@@ -102,7 +103,7 @@ fn a_page_that_begins_by_itself_has_one_script_of_its_own_in_front_of_everything
         let json = html[plan..].split_once('>').expect("the element").1.split_once("</script>").expect("its end").0;
         let read: serde_json::Value = serde_json::from_str(json).expect("it reads back");
         assert_eq!(read["tracks"][0]["init"], "</script>/init.mp4");
-        assert_eq!((read["media"]["query"].as_str(), read["entry"].as_str()), (Some("e=1&s=2"), Some("/pkg/embed.js")));
+        assert_eq!((read["tracks"][0]["media"]["query"].as_str(), read["entry"].as_str()), (Some("e=1&s=2"), Some("/pkg/embed.js")));
         assert!(!html.contains("modulepreload") && !html.contains("type=\"module\"") && !html.contains("rel=\"preload\""), "{html}");
     }
     let html = render(&page(Kind::Embed));

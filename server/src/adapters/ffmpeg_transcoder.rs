@@ -93,6 +93,10 @@ impl FfmpegTranscoder {
 
 #[async_trait::async_trait]
 impl Transcoder for FfmpegTranscoder {
+    fn keeps_sources(&self) -> bool {
+        true
+    }
+
     async fn refusal(&self) -> Option<String> {
         match self.engine().await {
             Err(NotReady::NoSandbox(reason)) => Some(reason),

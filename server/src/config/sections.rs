@@ -277,7 +277,7 @@ pub struct CloudFrontSettings {
     pub private_key_file: PathBuf,
     /// The private key itself, or empty.
     pub private_key: SecretString,
-    /// What the distribution sends in `x-millrace-origin`, or empty.
+    /// What the distribution sends in `x-millrace-origin`, or empty; with commas between them where there are several.
     pub origin_secret: SecretString,
     /// Base URL of its control plane, or empty.
     pub endpoint: String,
@@ -295,6 +295,11 @@ pub struct DatabaseSettings {
     pub acquire_timeout_seconds: u64,
     /// Seconds that a statement may take on PostgreSQL; 0 for no limit of ours.
     pub statement_timeout_seconds: u64,
+}
+
+/// The secrets in a setting that may name several.
+pub fn each_secret(secrets: &str) -> impl Iterator<Item = &str> {
+    secrets.split(',').map(str::trim).filter(|secret| !secret.is_empty())
 }
 
 impl DatabaseSettings {

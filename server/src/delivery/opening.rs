@@ -28,7 +28,7 @@ impl Delivery {
     /// Puts the beginnings of the tracks into `start`, for all of them or none. Where the media come from elsewhere than from this origin, it stays as it is: fetching
     /// what a CDN has for the viewer anyway would hold up the page.
     pub async fn open(&self, start: &mut Start) {
-        let openings = join_all(start.tracks.iter().map(|track| self.opening(&start.media.base, track)));
+        let openings = join_all(start.tracks.iter().map(|track| self.opening(track)));
         let Ok(openings) = timeout(WITHIN, openings).await else { return };
         if let Some(openings) = openings.into_iter().collect::<Option<Vec<Opening>>>() {
             for (track, opening) in start.tracks.iter_mut().zip(openings) {
@@ -37,8 +37,8 @@ impl Delivery {
         }
     }
 
-    async fn opening(&self, base: &str, track: &StartTrack) -> Option<Opening> {
-        let generation = generation_of(base)?;
+    async fn opening(&self, track: &StartTrack) -> Option<Opening> {
+        let generation = generation_of(&track.media.base)?;
         let object = async |file: &str| self.object(&StorageKey::published(generation, file)?).await.ok()?;
         let init = object(&track.init).await.filter(|init| init.size() <= LARGEST_INIT)?;
         let first = object(track.segments.first()?).await?;

@@ -26,7 +26,7 @@ use super::{
     viewer::MaybeViewer,
 };
 use crate::{
-    config::{CdnKind, Settings},
+    config::{CdnKind, Settings, each_secret},
     services::playback::Visitor,
 };
 
@@ -99,7 +99,7 @@ where
         let settings = AppState::from_ref(state).settings;
         let shown = parts.headers.get(ORIGIN_SECRET).map_or(&[][..], |value| value.as_bytes());
         match origin_secret(&settings) {
-            Some(secret) if !bool::from(secret.as_bytes().ct_eq(shown)) => Err(playlist(Err(Problem::not_found().into()))),
+            Some(secrets) if !is_one_of(secrets, shown) => Err(playlist(Err(Problem::not_found().into()))),
             _ => Ok(Self),
         }
     }
@@ -125,7 +125,12 @@ where
     }
 }
 
-/// The secret that playlists are refused without, if there is one.
+/// Whether what was shown is one of the secrets: while it is changed there are two.
+fn is_one_of(secrets: &str, shown: &[u8]) -> bool {
+    each_secret(secrets).any(|secret| bool::from(secret.as_bytes().ct_eq(shown)))
+}
+
+/// The secrets that playlists are refused without, if there are any.
 fn origin_secret(settings: &Settings) -> Option<&str> {
     let secret = settings.cloudfront.origin_secret.expose_secret();
     (settings.ports.cdn == CdnKind::Cloudfront && !secret.is_empty()).then_some(secret)

@@ -72,6 +72,7 @@ impl Package {
             codec: self.picture.codec.clone(),
             copied: true,
             flat: false,
+            generation: None,
             playlist: self.video.playlist(),
         };
         let audio = self.audio.as_ref().map(|(stream, sound)| Rendition {
@@ -80,6 +81,7 @@ impl Package {
             codec: sound.codec.clone(),
             copied: true,
             flat: false,
+            generation: None,
             playlist: stream.playlist(),
         });
         std::iter::once(video).chain(audio).collect()
@@ -96,6 +98,11 @@ impl Package {
             (self.picture.interlaced, Stopgap::Interlaced),
         ];
         reasons.into_iter().filter_map(|(applies, stopgap)| applies.then_some(stopgap)).collect()
+    }
+
+    /// When the picture's first frame is shown, in microseconds of the film: it is held from the beginning on. `None` where that is no time.
+    pub fn begins_us(&self) -> Option<u64> {
+        self.video.begins_us()
     }
 
     /// The sound's language: three letters of ISO 639-2, `und` where nobody said.

@@ -62,6 +62,12 @@ impl Stream {
         Ok(Self { tables: track.tables, timescale: track.timescale, spans, end, samples, emission, init })
     }
 
+    /// When its first sample is shown, in microseconds of the film; `None` where that is before it begins.
+    pub(super) fn begins_us(&self) -> Option<u64> {
+        let begins = self.spans.first().map_or(0, |span| span.start);
+        u64::try_from(rescale(begins, 1_000_000, self.timescale)).ok()
+    }
+
     /// The init segment.
     pub(super) fn init(&self) -> &Bytes {
         &self.init

@@ -129,6 +129,11 @@ pub trait Transcoder: Debug + Send + Sync {
         None
     }
 
+    /// Whether a plan may leave to the source itself what would be copied ([`Ladder::beside`]).
+    fn keeps_sources(&self) -> bool {
+        false
+    }
+
     /// Looks at a source.
     async fn probe(&self, source: &StorageKey) -> Result<SourceFacts, TranscodeError>;
 

@@ -197,7 +197,9 @@ impl Backup {
             for video in batch {
                 let mut generations = vec![video.generation_id, video.poster_generation_id];
                 generations.dedup();
-                for generation in generations.into_iter().flatten().map(GenerationId) {
+                // Where all that viewers get is the source itself, and no picture of it could be made, nothing is stored beside it.
+                let stored = video.published_bytes != Some(0);
+                for generation in generations.into_iter().flatten().filter(|_| stored).map(GenerationId) {
                     self.add_generation(generation, folder, before, manifest, summary).await?;
                 }
             }

@@ -26,12 +26,13 @@ use crate::{
 };
 
 mod arriving;
+mod keeping;
 mod made;
 mod reading;
 mod shelf;
 
 use self::{arriving::OnTheirWay, reading::Reading, shelf::Shelf};
-pub use self::{arriving::There, made::Made};
+pub use self::{arriving::There, keeping::Kept, made::Made};
 
 /// How long whoever has sent the last byte waits for the answer to say that it plays. A local file takes some milliseconds.
 const PROMPTLY: Duration = Duration::from_millis(500);
@@ -53,7 +54,8 @@ pub struct PackagedFacts {
 }
 
 impl PackagedFacts {
-    fn of(renditions: &[Rendition]) -> Option<Self> {
+    /// Those that packaged renditions tell.
+    pub fn of(renditions: &[Rendition]) -> Option<Self> {
         renditions.iter().find_map(|rendition| match rendition.track {
             Track::Video { width, height, .. } => Some(Self { duration_ms: rendition.playlist.duration_us() / 1_000, width, height }),
             Track::Audio { .. } => None,
@@ -189,7 +191,7 @@ impl Packages {
         self.note(user, video, generation, &ready).await
     }
 
-    /// It has played while it was uploaded, and what came last shows that it does not.
+    /// It has played while it was uploaded, and what came last shows that it does not. What is published stays as it was checked.
     async fn take_back(&self, user: UserId, video: VideoId, generation: GenerationId) -> Result<()> {
         let taken = videos::Entity::update_many()
             .col_expr(videos::Column::PackagedGenerationId, Expr::value(None::<uuid::Uuid>))
@@ -197,6 +199,7 @@ impl Packages {
             .col_expr(videos::Column::UpdatedAtMs, Expr::value(now_ms()))
             .filter(videos::Column::Id.eq(video.0))
             .filter(videos::Column::PackagedGenerationId.eq(generation.0))
+            .filter(videos::Column::GenerationId.is_null())
             .exec(&self.db)
             .await?;
         if taken.rows_affected > 0 {

@@ -352,8 +352,8 @@ impl Playbacks {
         let (playing, grant) = self.admit(token).await?;
         let renditions = self.renditions(playing).await?;
         let signed = self.delivery.cdn.sign_playlists(token, grant.expires_at);
-        let generation = playing.generation();
-        Ok(multivariant(&renditions, |name| signed.relative(&format!("{generation}/{name}.m3u8"))))
+        let uri = |rendition: &Rendition| format!("{}/{}.m3u8", playing.way_to(rendition).generation(), rendition.name);
+        Ok(multivariant(&renditions, |rendition| signed.relative(&uri(rendition))))
     }
 
     /// A media playlist that a token opens, with every URI signed until the token ends.
@@ -362,12 +362,10 @@ impl Playbacks {
     /// The token opens nothing, or the video has no such rendition.
     pub async fn media_playlist(&self, token: &str, generation: GenerationId, name: &str) -> Result<String> {
         let (playing, grant) = self.admit(token).await?;
-        if playing.generation() != generation {
-            return Err(Problem::not_found().into());
-        }
         let renditions = self.renditions(playing).await?;
-        let rendition = renditions.iter().find(|rendition| rendition.name == name).ok_or_else(Problem::not_found)?;
-        let signed = playing.sign(&*self.delivery.cdn, grant.audience, grant.expires_at);
+        let named = |rendition: &&Rendition| rendition.name == name && playing.way_to(rendition).generation() == generation;
+        let rendition = renditions.iter().find(named).ok_or_else(Problem::not_found)?;
+        let signed = playing.way_to(rendition).sign(&*self.delivery.cdn, grant.audience, grant.expires_at);
         let url = |file: &str| signed.url(&rendition.path(file));
         if let Playing::Arriving(generation) = playing
             && let There::First(there) = self.delivery.packages.there(generation, name).await?

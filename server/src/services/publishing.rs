@@ -11,7 +11,11 @@ use domain::{
     storage_key::StorageKey,
     video::Stage,
 };
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter,
+    sea_query::{Expr, SimpleExpr},
+};
 
 use crate::{
     db::{
@@ -23,6 +27,7 @@ use crate::{
     ports::{blob_store::BlobStore, transcoder::POSTER_FILE},
     services::{
         jobs::{Held, Lease, hold, over},
+        packages::PackagedFacts,
         removals::Removal,
         videos::advance,
     },
@@ -60,7 +65,8 @@ impl Publishing {
             return Ok(Err(unfit));
         }
         let stored = self.store.list_generation(generation).await?;
-        let objects = made.iter().flat_map(|rendition| {
+        // What comes from the source itself was looked at before, and is in no generation's folder.
+        let objects = made.iter().filter(|rendition| rendition.generation.is_none()).flat_map(|rendition| {
             let init = std::iter::once((rendition.playlist.init.as_str(), None));
             let segments = rendition.playlist.segments.iter().map(|segment| (segment.file.as_str(), Some(segment.bytes)));
             init.chain(segments).map(move |(file, bytes)| (rendition.path(file), bytes))
@@ -95,6 +101,7 @@ impl Publishing {
         let mut changes =
             vec![(videos::Column::GenerationId, Expr::value(generation.0)), (videos::Column::S3OutputUrl, Expr::value(output))];
         changes.push((videos::Column::PublishedBytes, Expr::value(i64::try_from(bytes).unwrap_or(i64::MAX))));
+        changes.extend(kept(&row, made)?);
         if poster {
             changes.push((videos::Column::PosterGenerationId, Expr::value(generation.0)));
         }
@@ -110,6 +117,19 @@ impl Publishing {
         failpoints::pass("job.publish.committed");
         Ok(Held::Yes)
     }
+}
+
+/// Whether the source is what viewers go on getting, and by which generation: the row may not know yet, of a video that is processed once more.
+fn kept(row: &videos::Model, made: &[Rendition]) -> Result<Vec<(videos::Column, SimpleExpr)>> {
+    let kept = made.iter().find_map(|rendition| rendition.generation);
+    let mut changes = vec![(videos::Column::PlaysSource, Expr::value(kept.is_some()))];
+    if let Some(packaged) = kept.filter(|kept| row.packaged_generation_id != Some(kept.0)) {
+        let facts = PackagedFacts::of(made).map(|facts| serde_json::to_string(&facts)).transpose();
+        let facts = facts.map_err(|error| Error::broken(error.to_string()))?;
+        changes.push((videos::Column::PackagedGenerationId, Expr::value(packaged.0)));
+        changes.push((videos::Column::PackagedFacts, Expr::value(facts)));
+    }
+    Ok(changes)
 }
 
 /// What is wrong with one object that a playlist is going to name, if anything is.
@@ -132,7 +152,7 @@ fn check_playlists(facts: &SourceFacts, made: &[Rendition]) -> std::result::Resu
     if count(true) == 0 || count(false) > 1 || (count(false) == 1) != facts.audio.is_some() {
         return unfit(format!("{} pictures and {} sounds", count(true), count(false)));
     }
-    let text = multivariant(made, str::to_owned);
+    let text = multivariant(made, |rendition| rendition.name.clone());
     match m3u8_rs::parse_master_playlist_res(text.as_bytes()) {
         Ok(parsed) if parsed.variants.len() == count(true) => {}
         Ok(parsed) => return unfit(format!("{} variants", parsed.variants.len())),
@@ -140,8 +160,8 @@ fn check_playlists(facts: &SourceFacts, made: &[Rendition]) -> std::result::Resu
     }
     for rendition in made {
         let name = &rendition.name;
-        let expected = if matches!(rendition.track, Track::Video { .. }) { "avc1." } else { "mp4a.40.2" };
-        if !rendition.codec.starts_with(expected) {
+        let picture = matches!(rendition.track, Track::Video { .. });
+        if !(picture && rendition.codec.starts_with("avc1.") || !picture && rendition.codec == "mp4a.40.2") {
             return unfit(format!("{name} has the codec {}", rendition.codec));
         }
         match m3u8_rs::parse_media_playlist_res(rendition.playlist.render(str::to_owned).as_bytes()) {

@@ -1,5 +1,5 @@
 //! Sources whose time is over: the file as uploaded goes some days after its video plays, where the operator wants that. Only where nothing that
-//! viewers get is made from it: every rendition that is published today is an object of its own.
+//! viewers get is made from it: a source that is the top rendition itself stays as long as its video.
 
 use domain::{
     ids::{GenerationId, UploadId},
@@ -21,12 +21,13 @@ use crate::{
 /// Sources let go of in one go.
 const BATCH: u64 = 100;
 
-/// Videos that play and have not changed since `before_ms`, whose source is still there, the oldest first.
+/// Videos that play without their source and have not changed since `before_ms`, whose source is still there, the oldest first.
 pub fn old_query(before_ms: i64) -> Select<videos::Entity> {
     videos::Entity::find()
         .filter(videos::Column::Stage.eq(Stage::Ready.as_str()))
         .filter(videos::Column::S3InputUrl.is_not_null())
         .filter(videos::Column::GenerationId.is_not_null())
+        .filter(videos::Column::PlaysSource.eq(false))
         .filter(videos::Column::UpdatedAtMs.lt(before_ms))
         .order_by_asc(videos::Column::UpdatedAtMs)
         .limit(BATCH)
@@ -65,6 +66,7 @@ impl Sources {
                 .filter(videos::Column::Id.eq(video.id))
                 .filter(videos::Column::Stage.eq(Stage::Ready.as_str()))
                 .filter(videos::Column::S3InputUrl.is_not_null())
+                .filter(videos::Column::PlaysSource.eq(false))
                 .exec(&transaction)
                 .await?;
             let upload = uploads::Entity::find().filter(uploads::Column::VideoId.eq(video.id)).one(&transaction).await?;

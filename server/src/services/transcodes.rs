@@ -12,7 +12,6 @@ use std::{
 use domain::{
     ids::{GenerationId, UploadId, UserId},
     job::MAX_ATTEMPTS,
-    ladder,
     playlist::Rendition,
     source::SourceFacts,
     storage_key::StorageKey,
@@ -50,6 +49,7 @@ use crate::{
 
 mod endings;
 mod holding;
+mod keeping;
 mod refused;
 
 /// How long a process that ends tries to give its jobs back. What it cannot, others take over: they see at once that it is gone.
@@ -216,7 +216,7 @@ impl Transcodes {
                 facts
             }
         };
-        let ladder = ladder::plan(&facts);
+        let (ladder, kept) = self.holding(attempt, shutdown, async { Ok(self.plan(attempt, &facts).await) }).await?;
         if !self.transcoder.outlives_process() {
             self.storage.check_job(&facts, &ladder).await?;
         }
@@ -236,6 +236,8 @@ impl Transcodes {
             self.stop(attempt, &encode, stop).await;
         }
         let Made { renditions: made, poster } = watched?;
+        // The largest picture first.
+        let made = [kept, made].concat();
         encoding.done();
         let publishing = stages::Stage::begin("publish", attempt.trace.as_deref());
         self.insist(shutdown, || self.step(attempt, Stage::Publishing, &[])).await?;

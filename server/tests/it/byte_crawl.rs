@@ -1,5 +1,5 @@
-//! Every object that the store holds for a private video, asked for by everybody: nobody gets a byte without a grant, with a wrong one, or
-//! with one that is over, and somebody with a right one gets all of them.
+//! Every object that the store holds for a private video, and everything that is cut from its source, asked for by everybody: nobody gets a byte
+//! without a grant, with a wrong one, or with one that is over, and somebody with a right one gets all of them.
 
 use std::time::Duration;
 
@@ -32,43 +32,57 @@ async fn nobody_gets_a_byte_of_a_private_video_without_a_right_to_it() {
     let visitor = |grant| Visitor { user: None, grant: Some(grant) };
     let id = mine.playback_id.parse().expect("an id");
     let playback = app.state.playback.for_viewer(&id, visitor(&mine.link), Lifetime::Renewed).await.expect("it opens");
-    let right = playback.media[0].query.clone();
+    let right = |generation: GenerationId| {
+        let media = playback.media.iter().find(|media| media.base.contains(&generation.to_string()));
+        media.map(|media| media.query.clone()).expect("it is signed for")
+    };
     let (_, others_query) = other.segment.split_once('?').expect("a query");
     app.state.grants.revoke(mine.who.user, mine.video, revoked.0).await.expect("revoked");
 
     let generation: GenerationId = mine.generation_and_file().0.parse().expect("an id");
     let soon = now_seconds() + 60;
-    let sign = |audience, at| app.state.cdn.sign(generation, audience, at).query;
     let stranger = OriginCdn::new(app.state.settings.public_url.clone(), b"another key".to_vec().into());
-    let refused = [
-        ("nothing", String::new()),
-        ("a wrong signature", right.replace("&s=", "&s=A")),
-        ("another video's", others_query.to_owned()),
-        ("another server's", stranger.sign(generation, Audience::Owner, soon).query),
-        ("an expired one", sign(Audience::Named(ended.0), now_seconds() - 1)),
-        ("an owner's that has expired", sign(Audience::Owner, now_seconds() - 1)),
-        ("the public link's, of a private video", sign(Audience::Link, soon)),
-        ("a revoked grant's", sign(Audience::Named(revoked.0), soon)),
-    ];
+    let refused = |generation: GenerationId| {
+        let sign = |audience, at| app.state.cdn.sign(generation, audience, at).query;
+        [
+            ("nothing", String::new()),
+            ("a wrong signature", right(generation).replace("&s=", "&s=A")),
+            ("another video's", others_query.to_owned()),
+            ("another server's", stranger.sign(generation, Audience::Owner, soon).query),
+            ("an expired one", sign(Audience::Named(ended.0), now_seconds() - 1)),
+            ("an owner's that has expired", sign(Audience::Owner, now_seconds() - 1)),
+            ("the public link's, of a private video", sign(Audience::Link, soon)),
+            ("a revoked grant's", sign(Audience::Named(revoked.0), soon)),
+        ]
+    };
     let store = files_below(&app.folder.path().join("store"));
     let published: Vec<&String> = store.iter().filter(|file| file.contains("published")).collect();
     let sources = store.iter().filter(|file| file.contains("sources")).count();
-    let own: Vec<&str> = published.iter().filter_map(|file| file.split_once(&format!("{generation}/")).map(|(_, name)| name)).collect();
-    assert!(own.len() > 20 && own.contains(&"poster.jpg") && sources >= 2, "{store:?}");
+    let stored =
+        published.iter().filter_map(|file| file.split_once(&format!("{generation}/")).map(|(_, name)| (generation, name.to_owned())));
+    let renditions = server::services::videos::published(&app.db, generation).await.expect("read");
+    let cut = renditions.iter().filter_map(|rendition| Some((rendition, rendition.generation?)));
+    let cut = cut.flat_map(|(rendition, generation)| {
+        let segments = rendition.playlist.segments.iter().map(|segment| &segment.file);
+        std::iter::once(&rendition.playlist.init).chain(segments).map(move |file| (generation, rendition.path(file)))
+    });
+    let own: Vec<(GenerationId, String)> = stored.chain(cut).collect();
+    assert!(own.len() > 20 && own.iter().any(|(_, file)| file == "poster.jpg") && sources >= 2, "{store:?}");
+    assert!(own.iter().any(|(of, _)| *of != generation), "its source is its largest picture: {own:?}");
     let mut asked = 0;
-    for file in &own {
-        for (what, query) in &refused {
+    for (generation, file) in &own {
+        for (what, query) in &refused(*generation) {
             let answer = app.get(None, &format!("/media/{generation}/{file}?{query}")).await;
             assert_eq!((answer.status, answer.code().as_str()), (StatusCode::FORBIDDEN, "grant_refused"), "{what}: {file}");
             asked += 1;
         }
-        let answer = app.get(None, &format!("/media/{generation}/{file}?{right}")).await;
+        let answer = app.get(None, &format!("/media/{generation}/{file}?{}", right(*generation))).await;
         assert_eq!(answer.status, StatusCode::OK, "{file}");
         assert!(!answer.body.is_empty());
     }
     // Sources and everything else in the store have no address at all, whatever one shows.
     for file in &store {
-        for query in [&right, &sign(Audience::Owner, soon)] {
+        for query in [&right(generation), &app.state.cdn.sign(generation, Audience::Owner, soon).query] {
             for address in [format!("/{file}?{query}"), format!("/media/{file}?{query}"), format!("/media/{generation}/{file}?{query}")] {
                 let status = app.get(None, &address).await.status;
                 assert!(matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND), "{status} {address}");

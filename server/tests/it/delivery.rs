@@ -248,21 +248,22 @@ async fn a_page_brings_the_beginnings_of_its_tracks_along_where_they_are_small()
     let init = StorageKey::published(generation, "720p/init.mp4").expect("a key");
     let body = stream::iter([Ok(Bytes::from(noise(700)))]).boxed();
     app.state.store.put_stream(&init, body, u64::MAX).await.expect("stored");
-    let track = |init: &str, first: &str| StartTrack {
+    let ours = format!("{}/media/{generation}/", app.state.settings.public_url);
+    let track = |base: &str, first: &str| StartTrack {
+        media: SignedMedia { base: base.to_owned(), query: query.clone() },
         kind: "video".to_owned(),
         codec: "avc1.64001e".to_owned(),
-        init: init.to_owned(),
+        init: "720p/init.mp4".to_owned(),
         segments: vec![first.to_owned()],
         opening: None,
     };
-    let at = |base: String, tracks| Start { media: SignedMedia { base, query: query.clone() }, duration_ms: 30_000, tracks };
-    let ours = format!("{}/media/{generation}/", app.state.settings.public_url);
-    let mut start = at(ours.clone(), vec![track("720p/init.mp4", "720p/00001.m4s")]);
+    let start = |tracks| Start { duration_ms: 30_000, tracks };
+    let mut opened = start(vec![track(&ours, "720p/00001.m4s")]);
     // Reading may take longer than a page waits, but then it is in memory.
-    while start.tracks[0].opening.is_none() {
-        app.state.delivery.open(&mut start).await;
+    while opened.tracks[0].opening.is_none() {
+        app.state.delivery.open(&mut opened).await;
     }
-    let opening = start.tracks[0].opening.clone().expect("an opening");
+    let opening = opened.tracks[0].opening.clone().expect("an opening");
     let cut = usize::try_from(opening.bytes).expect("small");
     let told = STANDARD.decode(opening.data).expect("Base64");
     assert_eq!((&told[..700], &told[700..]), (&noise(700)[..], &noise(SIZE)[..cut]), "init segment and beginning");
@@ -272,10 +273,10 @@ async fn a_page_brings_the_beginnings_of_its_tracks_along_where_they_are_small()
     assert_eq!((rest.0, &rest.2[..]), (StatusCode::PARTIAL_CONTENT, &noise(SIZE)[cut..]), "and the rest can be had");
 
     // One that has none leaves all without; and so does a CDN, whose bytes are not here.
-    let missing = track("720p/init.mp4", "720p/00009.m4s");
-    let elsewhere = at(format!("https://cdn.example/published/{generation}/"), vec![track("720p/init.mp4", "720p/00001.m4s")]);
-    for mut start in [at(ours, vec![track("720p/init.mp4", "720p/00001.m4s"), missing]), elsewhere] {
-        app.state.delivery.open(&mut start).await;
-        assert!(start.tracks.iter().all(|track| track.opening.is_none()), "{start:?}");
+    let missing = start(vec![track(&ours, "720p/00001.m4s"), track(&ours, "720p/00009.m4s")]);
+    let elsewhere = start(vec![track(&format!("https://cdn.example/published/{generation}/"), "720p/00001.m4s")]);
+    for mut closed in [missing, elsewhere] {
+        app.state.delivery.open(&mut closed).await;
+        assert!(closed.tracks.iter().all(|track| track.opening.is_none()), "{closed:?}");
     }
 }

@@ -22,6 +22,7 @@ mod grants;
 mod health;
 mod hostile_media;
 mod http_limits;
+mod kept;
 mod matrix;
 mod media_cache;
 mod metrics;

@@ -19,12 +19,12 @@ use crate::app::{Answer, App, Somebody, files_below};
 const CARS: &[u8] = include_bytes!("../media/car-detection.mp4");
 const BOOK: &[u8] = include_bytes!("../media/book.mkv");
 
-async fn anonymous(app: &App, url: &str) -> Answer {
+pub(crate) async fn anonymous(app: &App, url: &str) -> Answer {
     app.get(None, url).await
 }
 
 /// The playlists of a stream, by name, with the addresses that each names in its order: the init segment first.
-async fn playlists(app: &App, who: &Somebody, video: &str) -> Vec<(String, Vec<String>)> {
+pub(crate) async fn playlists(app: &App, who: &Somebody, video: &str) -> Vec<(String, Vec<String>)> {
     let stream = app.get(Some(who), &format!("/api/stream?videoId={video}")).await;
     assert_eq!(stream.status, StatusCode::OK, "{}", stream.text());
     let url = stream.json()["url"].as_str().expect("a URL").to_owned();
@@ -53,7 +53,7 @@ async fn packets(app: &App, file: &std::path::Path, kind: &str) -> u64 {
     String::from_utf8_lossy(&answer.stdout).trim().trim_end_matches(',').parse().expect("a number")
 }
 
-async fn row(app: &App, video: &str) -> videos::Model {
+pub(crate) async fn row(app: &App, video: &str) -> videos::Model {
     let id: Uuid = video.parse().expect("an id");
     videos::Entity::find_by_id(id).one(&app.db).await.expect("read").expect("there")
 }

@@ -50,6 +50,14 @@ async fn playlists_are_there_for_the_distribution_alone() {
 }
 
 #[tokio::test]
+async fn while_it_is_changed_there_are_two_secrets() {
+    let app = app(&format!("{SECRET}, the next one")).await;
+    for (shown, code) in [(SECRET, "grant_refused"), ("the next one", "grant_refused"), ("", "not_found"), (",", "not_found")] {
+        assert_eq!(ask(&app, "/hls/nonsense/index.m3u8", Some(shown)).await.code(), code, "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_is_asked_for_a_secret_that_is_not_set_or_not_used() {
     assert_eq!(ask(&app("").await, "/hls/nonsense/index.m3u8", None).await.code(), "grant_refused");
     let own_origin = App::with(&[("MILLRACE_CLOUDFRONT_ORIGIN_SECRET", SECRET)]).await;

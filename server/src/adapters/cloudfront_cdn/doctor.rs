@@ -10,6 +10,7 @@ use super::{CloudFrontCdn, key::SigningKey};
 use crate::{
     adapters::{aws::ServiceError, check::Check, web::Web},
     clock::now_seconds,
+    config::each_secret,
     ports::cdn::{Audience, Cdn},
 };
 
@@ -219,7 +220,9 @@ fn playlist_origin(config: &DistributionConfig, secret: &SecretString) -> Check 
     let sent = headers.iter().find(|header| header.header_name().eq_ignore_ascii_case(ORIGIN_HEADER)).map(|header| header.header_value());
     let address = origin.domain_name();
     match (sent, secret.expose_secret()) {
-        (Some(sent), secret) if sent == secret => Check::good(name, format!("{address}, which is shown the secret")),
+        (Some(sent), secrets) if each_secret(secrets).any(|secret| secret == sent) => {
+            Check::good(name, format!("{address}, which is shown the secret"))
+        }
         (None, "") => Check::note(
             name,
             format!("{address}; no secret is set, so playlists are served to whoever asks the app itself"),

@@ -46,6 +46,7 @@ pub(super) async fn read(folder: &Path, facts: &SourceFacts, ladder: &Ladder) ->
             codec: media_file::codec(&folder.join(&playlist.init)).await?,
             copied: rung.video == VideoPlan::Copy,
             flat: false,
+            generation: None,
             playlist,
         });
     }
@@ -57,7 +58,8 @@ pub(super) async fn read(folder: &Path, facts: &SourceFacts, ladder: &Ladder) ->
             AudioPlan::Encode { channels, .. } => (*channels, false),
         };
         let codec = media_file::codec(&folder.join(&playlist.init)).await?;
-        renditions.push(Rendition { name: AUDIO.to_owned(), track: Track::Audio { channels }, codec, copied, flat: false, playlist });
+        let track = Track::Audio { channels };
+        renditions.push(Rendition { name: AUDIO.to_owned(), track, codec, copied, flat: false, generation: None, playlist });
     }
     check_length(&renditions, facts)?;
     Ok(renditions)

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::Path};
 
 use domain::{
-    ladder::{AudioPlan, Ladder, VideoPlan},
+    ladder::{AudioPlan, Cuts, Ladder, VideoPlan},
     source::SourceFacts,
 };
 
@@ -23,6 +23,8 @@ pub(super) const INIT: &str = "init.mp4";
 
 /// Length of a segment in seconds; it ends at the first key frame from there.
 const SEGMENT_SECONDS: u32 = 4;
+/// The same where each key frame is to begin a segment.
+const NO_SECONDS: f64 = 0.001;
 
 /// Rate below which nobody counts frames.
 const MOST_USUAL_RATE: f64 = 60.0;
@@ -38,8 +40,9 @@ pub(super) fn arguments(engine: &Engine, file: &Path, facts: &SourceFacts, ladde
     arguments.add("-hide_banner -nostdin -y -loglevel warning -nostats -progress pipe:1 -stats_period 0.5");
     arguments.add(&format!("-filter_complex_threads {threads} -threads {threads}"));
     arguments.0.extend(probe::input_options(facts.container, &engine.limits));
-    // The first frame is time zero, on every track.
-    arguments.add(&format!("-itsoffset {:.6}", -origin.video_start_seconds));
+    // The first frame is time zero, on every track; beside a picture that viewers get from the source itself, as late in the film as it is there.
+    let begins_seconds = ladder.beside.as_ref().map_or(0.0, |cuts| cuts.begins_us as f64 / 1e6);
+    arguments.add(&format!("-itsoffset {:.6}", begins_seconds - origin.video_start_seconds));
     arguments.0.extend(["-i".into(), engine.input_name(file)]);
 
     let sound = match (&ladder.audio, &facts.audio) {
@@ -61,9 +64,24 @@ pub(super) fn arguments(engine: &Engine, file: &Path, facts: &SourceFacts, ladde
                 arguments.add(&format!("-map [{SOUND_PAD}] -c:a aac -profile:a aac_low -b:a {bitrate} -ac {channels} -ar 48000"));
             }
         }
-        arguments.output(AUDIO);
+        arguments.output(AUDIO, SEGMENT_SECONDS.into());
     }
     arguments.0
+}
+
+/// Where encoded rungs have their key frames: where viewers get the source in pieces, where the source has its own, or every two seconds.
+fn key_frames(ladder: &Ladder) -> String {
+    match &ladder.beside {
+        Some(cuts) => times(cuts),
+        None if ladder.copies_top() => "source".to_owned(),
+        None => EVERY_TWO_SECONDS.to_owned(),
+    }
+}
+
+/// The beginnings of segments, each a little early: the first frame from there is the one. Two milliseconds are less than any frame lasts.
+fn times(cuts: &Cuts) -> String {
+    let early = cuts.at_us.iter().map(|at_us| (at_us / 1_000).saturating_sub(2));
+    std::iter::once(0).chain(early).map(|ms| format!("{}.{:03}", ms / 1_000, ms % 1_000)).collect::<Vec<_>>().join(",")
 }
 
 /// Whether a rung is encoded with frames of its source that may stand for seconds.
@@ -90,7 +108,7 @@ impl Arguments {
                 self.add(&format!("-crf 23 -maxrate {max_bitrate} -bufsize {}", max_bitrate * 2));
                 // Key frames where they are forced and nowhere else, or the rungs would not be cut at the same frames.
                 self.add("-sc_threshold 0 -g 100000 -forced-idr 1 -force_key_frames");
-                self.0.push(if ladder.copies_top() { "source" } else { EVERY_TWO_SECONDS }.into());
+                self.0.push(key_frames(ladder).into());
                 self.add(&format!("-threads {threads} -fps_mode passthrough"));
                 if frame_rate.is_none() {
                     // The source's own times: rounded to the grid of a frame rate, some would fall together.
@@ -117,15 +135,15 @@ impl Arguments {
         };
         self.add("-bsf:v");
         self.0.push(format!("setts=pts=PTS:dts=DTS:duration='if(gt(NEXT_DTS,DTS),NEXT_DTS-DTS,{last})'").into());
-        self.output(&rung.name);
+        self.output(&rung.name, if ladder.beside.is_some() { NO_SECONDS } else { SEGMENT_SECONDS.into() });
     }
 
     /// One rendition: a folder with an init segment, segments and a playlist. Without `-avoid_negative_ts disabled` the muxer
     /// would delay pictures by the depth of their reordering and show the encoder's padding of the sound; with it, both are written into the
     /// init segment's edit list, which browsers honour.
-    fn output(&mut self, name: &str) {
+    fn output(&mut self, name: &str, segment_seconds: f64) {
         self.add("-map_metadata -1 -map_metadata:s -1 -map_chapters -1 -avoid_negative_ts disabled -max_muxing_queue_size 4096");
-        self.add(&format!("-f hls -hls_time {SEGMENT_SECONDS} -hls_playlist_type vod -hls_segment_type fmp4"));
+        self.add(&format!("-f hls -hls_time {segment_seconds} -hls_playlist_type vod -hls_segment_type fmp4"));
         self.add("-hls_segment_options movflags=+skip_sidx");
         self.add(&format!("-hls_fmp4_init_filename {INIT} -hls_segment_filename {name}/%05d.m4s {name}/{PLAYLIST}"));
     }

@@ -82,6 +82,9 @@ async fn make(
         progress.poster_is_stored();
     }
 
+    if ladder.is_empty() {
+        return Ok(Made { renditions: Vec::new(), poster: poster.is_some() });
+    }
     let out = scratch.folder("out").await.map_err(no_folder)?;
     for name in ladder.rungs.iter().map(|rung| rung.name.as_str()).chain(ladder.audio.as_ref().map(|_| command::AUDIO)) {
         scratch.folder(&format!("out/{name}")).await.map_err(no_folder)?;

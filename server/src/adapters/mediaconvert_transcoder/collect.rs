@@ -52,7 +52,7 @@ async fn rendition(
     let playlist = playlists::media(&announced.playlist, &text, generation, stored)?;
     let init = read(store, generation, stored, &playlist.init, LARGEST_INIT).await?;
     let codec = init_segment::codec(&init).map_err(|error| engine(&format!("{} cannot be read", playlist.init), error))?;
-    Ok(Rendition { name: announced.name, track: announced.track, codec, copied: false, flat: true, playlist })
+    Ok(Rendition { name: announced.name, track: announced.track, codec, copied: false, flat: true, generation: None, playlist })
 }
 
 /// A small object as a whole.

@@ -54,6 +54,8 @@ pub struct Model {
     pub packaged_generation_id: Option<Uuid>,
     /// A [`crate::services::packages::PackagedFacts`] as JSON, with `packaged_generation_id`.
     pub packaged_facts: Option<String>,
+    /// Whether what is published names files of `packaged_generation_id`: the source stays as long as the video then.
+    pub plays_source: bool,
 }
 
 /// No relations are navigated; joins are written where they are needed.

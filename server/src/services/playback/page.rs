@@ -1,6 +1,13 @@
 //! What the page around a player needs beside it.
 
-use domain::{error::Problem, grant::Lifetime, ids::PlaybackId, start::Start, video::Playback};
+use domain::{
+    error::Problem,
+    grant::Lifetime,
+    ids::PlaybackId,
+    playlist::Rendition,
+    start::Start,
+    video::{Playback, SignedMedia},
+};
 
 use super::{Playbacks, Visitor, playing::Playing};
 use crate::error::Result;
@@ -16,11 +23,15 @@ impl Playbacks {
         let playback = self.playback(&row, right, Lifetime::Renewed)?;
         // One that is still being uploaded has no first frame that is known to be there.
         let playing = Playing::of(&row).filter(|playing| !matches!(playing, Playing::Arriving(_)));
-        let start = match (playing, playback.media.first()) {
-            // Where they cannot be read now, the player says so; the page is there all the same.
-            (Some(playing), Some(media)) => {
+        let start = match (playing, playback.expires_at) {
+            (Some(playing), Some(expires_at)) => {
+                let signed = |rendition: &Rendition| {
+                    let signed = playing.way_to(rendition).sign(&*self.delivery.cdn, right.audience, expires_at);
+                    SignedMedia { base: signed.base, query: signed.query }
+                };
+                // Where they cannot be read now, the player says so; the page is there all the same.
                 let renditions = self.renditions(playing).await.ok();
-                renditions.and_then(|renditions| Start::of(&renditions, media.clone()))
+                renditions.and_then(|renditions| Start::of(&renditions, signed))
             }
             _ => None,
         };

@@ -1,6 +1,6 @@
 //! What of a video plays: what was published, else what is packaged from its source.
 
-use domain::{ids::GenerationId, video::Stage};
+use domain::{ids::GenerationId, playlist::Rendition, video::Stage};
 
 use crate::{
     db::entity::videos,
@@ -42,6 +42,11 @@ impl Playing {
         match self {
             Self::Published(generation) | Self::Packaged(generation) | Self::Arriving(generation) => generation,
         }
+    }
+
+    /// Where the files of one of its renditions are: the source itself may be one of a published ladder.
+    pub(super) fn way_to(self, rendition: &Rendition) -> Self {
+        rendition.generation.map_or(self, Self::Packaged)
     }
 
     /// Signs its files.

@@ -31,7 +31,8 @@ impl StoreAudit {
             self.probe_file(look, &source, source.to_string(), length, report).await?;
         }
         let Some(generation) = look.video.generation_id.map(GenerationId) else { return Ok(()) };
-        for rendition in renditions.iter().filter(|rendition| matches!(rendition.track, Track::Video { .. })) {
+        let stored = renditions.iter().filter(|rendition| rendition.generation.is_none());
+        for rendition in stored.filter(|rendition| matches!(rendition.track, Track::Video { .. })) {
             let shown = format!("{}{}", StorageKey::generation_prefix(generation), rendition.name);
             self.probe_rendition(look, generation, rendition, shown, report).await?;
         }

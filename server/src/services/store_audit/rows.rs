@@ -94,6 +94,9 @@ impl StoreAudit {
             Some(generation) => self.look_at_generation(&mut look, GenerationId(generation), facts.as_ref(), report).await?,
             None => Vec::new(),
         };
+        if look.video.s3_input_url.is_none() && renditions.iter().any(|rendition| rendition.generation.is_some()) {
+            look.find(FindingKind::SourceMissing, "", "Its largest picture is played from the source, which was let go of.");
+        }
         if at == Stage::Ready && renditions.is_empty() {
             look.find(FindingKind::RenditionsMissing, "", "The video is done, but no rendition of it has a row.");
         }
@@ -164,7 +167,10 @@ impl StoreAudit {
         self.count(look, generation, bytes).await?;
         let prefix = StorageKey::generation_prefix(generation);
         for rendition in &renditions {
-            look_at_rendition(look, &prefix, rendition, &mut stored);
+            // One that comes from the source itself is as whole as that.
+            if rendition.generation.is_none() {
+                look_at_rendition(look, &prefix, rendition, &mut stored);
+            }
             if let Some(facts) = facts.filter(|facts| !lasts_as_long(facts, rendition)) {
                 let detail = format!(
                     "{} lasts {} ms, the source {} ms.",

@@ -51,6 +51,7 @@ pub(super) async fn insert_video(
         published_bytes: Set(None),
         packaged_generation_id: Set(None),
         packaged_facts: Set(None),
+        plays_source: Set(false),
     };
     videos::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())

@@ -142,6 +142,7 @@ fn video(number: usize, user_id: Uuid, now: i64) -> videos::Model {
         published_bytes: Some(1),
         packaged_generation_id: rare(number).then(Uuid::now_v7),
         packaged_facts: None,
+        plays_source: false,
     }
 }
 

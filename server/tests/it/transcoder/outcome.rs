@@ -27,7 +27,7 @@ impl Outcome {
             assert!(parsed.end_list && parsed.segments.len() == rendition.playlist.segments.len());
             std::fs::write(self.published.join(&rendition.name).join("index.m3u8"), text).expect("a playlist");
         }
-        let text = multivariant(&self.renditions, |name| format!("{name}/index.m3u8"));
+        let text = multivariant(&self.renditions, |rendition| format!("{}/index.m3u8", rendition.name));
         m3u8_rs::parse_master_playlist_res(text.as_bytes()).expect("a valid multivariant playlist");
         std::fs::write(self.published.join("index.m3u8"), text).expect("a playlist");
     }

@@ -236,6 +236,7 @@ fn rendition() -> Rendition {
         codec: "avc1.64001f".into(),
         copied: false,
         flat: false,
+        generation: None,
         playlist: MediaPlaylist {
             init: "init.mp4".into(),
             segments: vec![Segment { file: "00001.m4s".into(), duration_us: 4_000_000, bytes: 250_000 }],
