@@ -16,6 +16,7 @@ mod failure;
 mod fetched;
 mod ffprobe;
 mod graph;
+mod grow;
 mod media_file;
 mod origin;
 mod packets;
@@ -126,7 +127,9 @@ impl Transcoder for FfmpegTranscoder {
             match encodes.get(&id.0) {
                 None => return Err(TranscodeError::Engine("there is no such encode in this process".to_owned())),
                 Some(encode) if !encode.task.is_finished() => {
-                    return Ok(TranscodeState::Running { percent: encode.progress.percent(), poster: encode.progress.poster() });
+                    let progress = &encode.progress;
+                    let (percent, poster, grown) = (progress.percent(), progress.poster(), progress.take_grown());
+                    return Ok(TranscodeState::Running { percent, poster, grown });
                 }
                 Some(_) => encodes.remove(&id.0),
             }

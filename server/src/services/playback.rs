@@ -13,6 +13,7 @@ use domain::{
 use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
 use tokio::time::timeout;
 
+mod growing;
 mod memory;
 mod page;
 mod playing;
@@ -240,6 +241,7 @@ impl Playbacks {
             title: row.title.clone(),
             state,
             arriving: matches!(Playing::of(row), Some(Playing::Arriving(_))),
+            growing: matches!(Playing::of(row), Some(Playing::Growing(_))),
             progress: u8::try_from(row.progress.clamp(0, 100)).unwrap_or(100),
             expires_at: url.as_ref().map(|_| expires_at),
             url,
@@ -334,6 +336,7 @@ impl Playbacks {
         let generation = match playing {
             Playing::Published(generation) => generation,
             Playing::Packaged(generation) | Playing::Arriving(generation) => return self.delivery.packages.renditions(generation).await,
+            Playing::Growing(generation) => return self.grown(generation).await,
         };
         if let Some(renditions) = self.memory.renditions(generation) {
             return Ok(renditions);
@@ -365,9 +368,14 @@ impl Playbacks {
         if playing.generation() != generation {
             return Err(Problem::not_found().into());
         }
+        let signed = playing.sign(&*self.delivery.cdn, grant.audience, grant.expires_at);
+        if let Playing::Growing(generation) = playing
+            && let Some(text) = self.growing_playlist(generation, name, &signed).await?
+        {
+            return Ok(text);
+        }
         let renditions = self.renditions(playing).await?;
         let rendition = renditions.iter().find(|rendition| rendition.name == name).ok_or_else(Problem::not_found)?;
-        let signed = playing.sign(&*self.delivery.cdn, grant.audience, grant.expires_at);
         let url = |file: &str| signed.url(&rendition.path(file));
         if let Playing::Arriving(generation) = playing
             && let There::First(there) = self.delivery.packages.there(generation, name).await?

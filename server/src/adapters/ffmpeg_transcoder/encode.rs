@@ -3,7 +3,10 @@
 use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,6 +16,7 @@ use domain::{
     playlist::Rendition,
     source::SourceFacts,
 };
+use tokio::sync::Notify;
 
 use super::{
     child::{self, Lines},
@@ -20,6 +24,7 @@ use super::{
     engine::{Engine, Run},
     failure::{self, engine as engine_failure, source},
     fetched::Fetched,
+    grow::Growth,
     origin::Origin,
     poster,
     progress::Progress,
@@ -86,10 +91,19 @@ async fn make(
     for name in ladder.rungs.iter().map(|rung| rung.name.as_str()).chain(ladder.audio.as_ref().map(|_| command::AUDIO)) {
         scratch.folder(&format!("out/{name}")).await.map_err(no_folder)?;
     }
-    run(&engine, file, facts, &ladder, &origin, &out, progress).await?;
+    let copies = scratch.folder("copies").await.map_err(no_folder)?;
+    let mut growth = Growth::new(store.as_ref(), request.generation, &out, copies, facts, &ladder);
+    let (bytes, over) = (growth.bytes(), Notify::new());
+    let running = async {
+        let ran = run(&engine, file, facts, &ladder, &origin, (&out, &bytes), progress).await;
+        over.notify_one();
+        ran
+    };
+    // What is being stored when it ends is stored to its end: dropped, it would be neither here nor there.
+    tokio::join!(running, growth.follow(progress, &over)).0?;
 
-    let renditions = collect::read(&out, facts, &ladder).await?;
-    collect::store(store.as_ref(), request.generation, &out, &renditions).await?;
+    let renditions = collect::read(&out, facts, &ladder, &growth).await?;
+    collect::store(store.as_ref(), request.generation, &out, &renditions, &growth).await?;
     Ok(Made { renditions, poster: poster.is_some() })
 }
 
@@ -103,7 +117,7 @@ async fn run(
     facts: &SourceFacts,
     ladder: &Ladder,
     origin: &Origin,
-    out: &Path,
+    (out, stored): (&Path, &AtomicU64),
     progress: &Progress,
 ) -> Result<(), TranscodeError> {
     let most_bytes = most_bytes(engine, facts, ladder);
@@ -117,7 +131,7 @@ async fn run(
     });
     let finished = tokio::select! {
         finished = running => finished?,
-        error = watch_size(out, most_bytes) => return Err(error),
+        error = watch_size(out, stored, most_bytes) => return Err(error),
         error = watch_progress(progress, engine.limits.stall_time) => return Err(error),
     };
     // ffmpeg may end well though the end of a segment found no room.
@@ -147,12 +161,13 @@ fn most_bytes(engine: &Engine, facts: &SourceFacts, ladder: &Ladder) -> u64 {
     bytes as u64 + 64 * 1024 * 1024
 }
 
-/// Ends when the folder holds more than it may, and not before.
-async fn watch_size(folder: &Path, most_bytes: u64) -> TranscodeError {
+/// Ends when the folder, with what was `stored` from it, holds more than it may, and not before.
+async fn watch_size(folder: &Path, stored: &AtomicU64, most_bytes: u64) -> TranscodeError {
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
         let folder = folder.to_owned();
-        let size = tokio::task::spawn_blocking(move || size_of(&folder)).await.unwrap_or(0);
+        let here = tokio::task::spawn_blocking(move || size_of(&folder)).await.unwrap_or(0);
+        let size = here.saturating_add(stored.load(Ordering::Relaxed));
         if size > most_bytes {
             return source(FailureCode::LimitExceeded, format!("the output has {size} bytes, {most_bytes} are allowed"));
         }
