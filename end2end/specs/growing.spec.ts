@@ -25,7 +25,7 @@ const video = (page: Page) => page.locator("video").first();
 const position = (page: Page) => video(page).evaluate((element: HTMLVideoElement) => element.currentTime);
 
 /** Sends a signal to what works in this server's scratch folder; says how many heard it. */
-function signal(server: Server, name: "-STOP" | "-CONT"): number {
+function signal(server: Server, name: "-STOP" | "-CONT" | "-KILL"): number {
   const works = (pid: string) => {
     try {
       return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${server.dataFolder}/scratch`);
@@ -63,4 +63,28 @@ test("a film that browsers do not play is watched while it is encoded, and to it
   await expect.poll(() => video(page).evaluate((element: HTMLVideoElement) => element.ended), { timeout: 60_000, message: "it plays to its end" }).toBe(true);
   expect(await page.evaluate(() => document.documentElement.dataset.since), "the page was not loaded again").toBe("the beginning");
   await expect(page.getByRole("alert")).toHaveCount(0);
+});
+
+test("an encode that dies under a viewer is waited for, and the next one goes on in the same page", async ({ page, request, apiKey, server }) => {
+  test.setTimeout(300_000);
+  const videoId = await upload(request, apiKey, clip("film.mkv"), "Dies once");
+  const playable = (so: boolean) => expect.poll(async () => (await status(request, apiKey, videoId)).playable, { timeout: 120_000, intervals: [100] }).toBe(so);
+  await playable(true);
+  expect(signal(server, "-STOP"), "the encode is held").toBeGreaterThan(0);
+  const { playbackId } = await stream(request, apiKey, videoId);
+  const generations = new Set<string>();
+  page.on("request", (asked) => {
+    const segment = /\/media\/([^/]+)\/.*\.m4s/.exec(asked.url());
+    if (segment) generations.add(segment[1]);
+  });
+  await page.goto(`/watch/${playbackId}`);
+  await page.evaluate(() => (document.documentElement.dataset.since = "the beginning"));
+  await expectToPlay(page);
+  expect(generations.size).toBe(1);
+  signal(server, "-KILL");
+  await playable(false);
+  await playable(true);
+  await expect.poll(() => generations.size, { timeout: 60_000, message: "it asks for what the next encode makes" }).toBe(2);
+  await expectToPlay(page);
+  expect(await page.evaluate(() => document.documentElement.dataset.since), "the page was not loaded again").toBe("the beginning");
 });

@@ -22,6 +22,7 @@ use server::{
         blob_store::BlobStore,
         transcoder::{Grown, TranscodeError, TranscodeId, TranscodeRequest, TranscodeState, Transcoder},
     },
+    services::store_audit::AuditOptions,
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -210,6 +211,11 @@ async fn what_is_finished_plays_grows_and_becomes_the_film() {
     let grown = read_playlist(&app, early.url.clone()).await;
     assert_eq!(bare(&grown.segments[0]), bare(&early.segments[0]));
 
+    // It belongs to somebody, however old it is.
+    let options = AuditOptions { deep: false, repair: true, grace_ms: 0, after: None };
+    let report = app.store_audit().run(options, &|_| ()).await.expect("looked through");
+    assert!(report.clean(), "{report:?}");
+
     // What was signed for everybody with the link ends as that of published videos does.
     app.state.videos.set_visibility(ada.user, id, Visibility::Private).await.expect("set");
     assert_eq!(app.get(None, &early.segments[0]).await.status, StatusCode::FORBIDDEN);
@@ -279,7 +285,8 @@ async fn whoever_takes_a_dead_workers_job_begins_anew() {
     assert_eq!(app.status(&ada, &video).await["playable"], false);
     assert_no_growth(&app).await;
     assert_eq!(app.get(None, &seen.url).await.status, StatusCode::NOT_FOUND);
-    eventually("what was stored is gone", async || files_below(&app.folder.path().join("store/published")).is_empty()).await;
+    app.removals().work_off().await.expect("removed");
+    assert!(files_below(&app.folder.path().join("store/published")).is_empty(), "what was stored is gone");
     next.running.abort();
 }
 

@@ -9,7 +9,6 @@ use domain::{
     ladder::{AudioPlan, Ladder, Rung, VideoPlan},
     playlist::{MediaPlaylist, Rendition, Segment, Track},
     source::{AudioFacts, FrameRate, SourceFacts},
-    storage_key::StorageKey,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use m3u8_rs::MediaSegment;
@@ -19,10 +18,11 @@ use super::{
     failure::{engine, source},
     grow::{Growth, Kept, LONGEST_INIT},
     media_file,
+    storing::Storing,
 };
-use crate::ports::{blob_store::BlobStore, transcoder::TranscodeError};
+use crate::ports::transcoder::TranscodeError;
 
-/// Files stored at the same time.
+/// Files that wait for their turn to be stored.
 const STORE_AT_ONCE: usize = 4;
 /// A segment lasts less than a day.
 const LONGEST_SEGMENT_US: f64 = 86_400e6;
@@ -157,7 +157,7 @@ fn name_of(folder: &Path) -> std::borrow::Cow<'_, str> {
 
 /// Moves all files of these renditions into the store that are not there yet.
 pub(super) async fn store(
-    store: &dyn BlobStore,
+    storing: &Storing,
     generation: GenerationId,
     folder: &Path,
     renditions: &[Rendition],
@@ -173,16 +173,10 @@ pub(super) async fn store(
         files.extend(left.map(|segment| format!("{}/{}", rendition.name, segment.file)));
     }
     stream::iter(files)
-        .map(|file| async move { put(store, generation, &file, &folder.join(&file)).await })
+        .map(|file| async move { storing.put(generation, &file, &folder.join(&file)).await })
         .buffer_unordered(STORE_AT_ONCE)
         .try_collect::<()>()
         .await
-}
-
-/// Moves one file into the store.
-pub(super) async fn put(store: &dyn BlobStore, generation: GenerationId, name: &str, file: &Path) -> Result<(), TranscodeError> {
-    let key = StorageKey::published(generation, name).ok_or_else(|| engine("no name for an object", name))?;
-    store.put_file(&key, file).await.map_err(|error| engine(&format!("{name} cannot be stored"), error))
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use super::{
     poster,
     progress::Progress,
     scratch::Scratch,
+    storing::Storing,
 };
 use crate::ports::{
     blob_store::BlobStore,
@@ -55,9 +56,9 @@ pub(super) async fn encode(
     scratch_root: PathBuf,
     fetched: Arc<Fetched>,
     request: TranscodeRequest,
-    progress: Arc<Progress>,
+    (storing, progress): (Storing, Arc<Progress>),
 ) -> Result<Made, TranscodeError> {
-    let made = make(engine, store, &scratch_root, &fetched, request, &progress).await;
+    let made = make(engine, store, &scratch_root, &fetched, request, (&storing, &progress)).await;
     made.map_err(|error| failure::unless_full(&scratch_root, error))
 }
 
@@ -67,7 +68,7 @@ async fn make(
     scratch_root: &Path,
     fetched: &Fetched,
     request: TranscodeRequest,
-    progress: &Progress,
+    (storing, progress): (&Storing, &Progress),
 ) -> Result<Made, TranscodeError> {
     let scratch = Scratch::new(scratch_root).await.map_err(no_folder)?;
     let source = fetched.get(store.as_ref(), &request.source, scratch_root).await?;
@@ -83,7 +84,7 @@ async fn make(
         if tokio::fs::metadata(poster).await.is_ok_and(|metadata| metadata.len() == 0) {
             return Err(TranscodeError::Full("the poster came out empty".to_owned()));
         }
-        collect::put(store.as_ref(), request.generation, POSTER_FILE, poster).await?;
+        storing.put(request.generation, POSTER_FILE, poster).await?;
         progress.poster_is_stored();
     }
 
@@ -92,7 +93,7 @@ async fn make(
         scratch.folder(&format!("out/{name}")).await.map_err(no_folder)?;
     }
     let copies = scratch.folder("copies").await.map_err(no_folder)?;
-    let mut growth = Growth::new(store.as_ref(), request.generation, &out, copies, facts, &ladder);
+    let mut growth = Growth::new(storing, request.generation, &out, copies, facts, &ladder);
     let (bytes, over) = (growth.bytes(), Notify::new());
     let running = async {
         let ran = run(&engine, file, facts, &ladder, &origin, (&out, &bytes), progress).await;
@@ -103,7 +104,7 @@ async fn make(
     tokio::join!(running, growth.follow(progress, &over)).0?;
 
     let renditions = collect::read(&out, facts, &ladder, &growth).await?;
-    collect::store(store.as_ref(), request.generation, &out, &renditions, &growth).await?;
+    collect::store(storing, request.generation, &out, &renditions, &growth).await?;
     Ok(Made { renditions, poster: poster.is_some() })
 }
 

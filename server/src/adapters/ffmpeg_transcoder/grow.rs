@@ -31,13 +31,11 @@ use super::{
     failure::{engine, source},
     media_file,
     progress::Progress,
+    storing::Storing,
 };
 use crate::{
     adapters::init_segment,
-    ports::{
-        blob_store::BlobStore,
-        transcoder::{Grown, TranscodeError},
-    },
+    ports::transcoder::{Grown, TranscodeError},
 };
 
 /// How often is looked what is new.
@@ -49,7 +47,7 @@ pub(super) const LONGEST_INIT: u64 = 1024 * 1024;
 
 /// Where things are.
 struct Place<'a> {
-    store: &'a dyn BlobStore,
+    storing: &'a Storing,
     generation: GenerationId,
     /// Where ffmpeg writes.
     out: &'a Path,
@@ -92,7 +90,7 @@ pub(super) struct Kept {
 impl<'a> Growth<'a> {
     /// Nothing yet. Where nobody can say beforehand how long a segment may become, it stays so: frames that stand for minutes are not cut.
     pub(super) fn new(
-        store: &'a dyn BlobStore,
+        storing: &'a Storing,
         generation: GenerationId,
         out: &'a Path,
         copies: PathBuf,
@@ -106,7 +104,7 @@ impl<'a> Growth<'a> {
         let sound = ladder.audio.clone().zip(facts.audio.clone()).map(|(plan, audio)| Plan::Sound(plan, audio));
         let plans = pictures.chain(sound).filter(|_| !unbounded);
         let outputs = plans.map(|plan| Output { plan, kept: Kept::default(), codec: String::new(), told: 0 }).collect();
-        let place = Place { store, generation, out, copies, target_seconds };
+        let place = Place { storing, generation, out, copies, target_seconds };
         Self { place, outputs, bytes: Arc::default() }
     }
 
@@ -212,7 +210,7 @@ impl Output {
     }
 
     async fn put(&self, place: &Place<'_>, file: &str, copy: &Path) -> Result<(), TranscodeError> {
-        collect::put(place.store, place.generation, &format!("{}/{file}", self.plan.name()), copy).await?;
+        place.storing.put(place.generation, &format!("{}/{file}", self.plan.name()), copy).await?;
         // A store on this disk has taken it.
         let _ = tokio::fs::remove_file(copy).await;
         Ok(())
