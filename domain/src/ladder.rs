@@ -33,6 +33,16 @@ pub struct Cuts {
     pub at_us: Vec<u64>,
 }
 
+impl Cuts {
+    /// The longest segment of a film of this length. Microseconds.
+    #[must_use]
+    pub fn longest_us(&self, end_us: u64) -> u64 {
+        let ends = self.at_us.iter().copied().chain([end_us]);
+        let begins = std::iter::once(0).chain(self.at_us.iter().copied());
+        ends.zip(begins).map(|(end, begin)| end.saturating_sub(begin)).max().unwrap_or_default()
+    }
+}
+
 /// One rung.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rung {

@@ -30,7 +30,7 @@ pub struct MediaPlaylist {
 impl MediaPlaylist {
     /// The finished playlist. `uri` turns a file name into what is written: a signed URL, on the way to a player.
     pub fn render(&self, uri: impl Fn(&str) -> String) -> String {
-        let mut text = self.render_segments("VOD", &self.segments, uri);
+        let mut text = self.render_segments("VOD", self.target_duration(), &self.segments, uri);
         text.push_str("#EXT-X-ENDLIST\n");
         text
     }
@@ -39,17 +39,23 @@ impl MediaPlaylist {
     /// must not change (RFC 8216, 6.2.1), and players begin with the film and not where a broadcast would be. Once all are there it is complete.
     pub fn render_growing(&self, there: usize, uri: impl Fn(&str) -> String) -> String {
         let segments = self.segments.get(..there).unwrap_or(&self.segments);
-        let mut text = self.render_segments("EVENT", segments, uri);
+        let mut text = self.render_segments("EVENT", self.target_duration(), segments, uri);
         if segments.len() == self.segments.len() {
             text.push_str("#EXT-X-ENDLIST\n");
         }
         text
     }
 
-    fn render_segments(&self, kind: &str, segments: &[Segment], uri: impl Fn(&str) -> String) -> String {
+    /// The playlist of something that is still being made: these segments are finished, and nobody knows yet how long the others will be. None is
+    /// going to be longer than `target_seconds`, which so can stand there from the beginning.
+    pub fn render_begun(&self, target_seconds: u64, uri: impl Fn(&str) -> String) -> String {
+        self.render_segments("EVENT", target_seconds, &self.segments, uri)
+    }
+
+    fn render_segments(&self, kind: &str, target_seconds: u64, segments: &[Segment], uri: impl Fn(&str) -> String) -> String {
         let mut text = String::with_capacity(256 + segments.len() * 200);
         text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
-        let _ = writeln!(text, "#EXT-X-TARGETDURATION:{}", self.target_duration());
+        let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target_seconds}");
         let _ = writeln!(text, "#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:{kind}\n#EXT-X-INDEPENDENT-SEGMENTS");
         if kind == "EVENT" {
             text.push_str("#EXT-X-START:TIME-OFFSET=0\n");
@@ -274,6 +280,17 @@ mod tests {
         }
         // What was there stays as it is: a player reads on where it was.
         assert!(texts[2].starts_with(&texts[1]) && texts[3].starts_with(&texts[2]));
+    }
+
+    #[test]
+    fn what_is_being_made_has_a_target_of_its_own_and_no_end() {
+        let text = playlist(&[(4_000_000, 1)]).render_begun(6, str::to_owned);
+        let parsed = m3u8_rs::parse_media_playlist_res(text.as_bytes()).expect("a valid playlist");
+        assert_eq!((parsed.target_duration, parsed.segments.len(), parsed.end_list), (6, 1, false));
+        assert_eq!(parsed.playlist_type, Some(m3u8_rs::MediaPlaylistType::Event));
+        assert!(text.contains("#EXT-X-START:TIME-OFFSET=0\n"));
+        let longer = playlist(&[(4_000_000, 1), (2_000_000, 1)]).render_begun(6, str::to_owned);
+        assert!(longer.starts_with(&text), "what was there stays as it is");
     }
 
     #[test]

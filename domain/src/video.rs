@@ -242,6 +242,9 @@ pub struct Playback {
     /// Whether its upload is still on its way: what has arrived can be played, and more follows.
     #[serde(default)]
     pub arriving: bool,
+    /// Whether it plays from an encode that is still running: what is finished can be played, and more follows.
+    #[serde(default)]
+    pub growing: bool,
     /// Percent of the current stage while it is [`PlaybackState::Processing`].
     pub progress: u8,
     /// URL of the multivariant playlist, where something can be played.

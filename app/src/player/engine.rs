@@ -43,9 +43,9 @@ pub(super) struct Engine {
     pub(super) starter: RefCell<Option<Starter>>,
     /// What hls.js puts into the addresses that it asks for.
     pub(super) signatures: Rc<RefCell<Option<Signatures>>>,
-    recovery: RefCell<Recovery>,
+    pub(super) recovery: RefCell<Recovery>,
     /// The address that is open, or about to be, and where the objects are that it led to.
-    url: RefCell<Option<String>>,
+    pub(super) url: RefCell<Option<String>>,
     pub(super) opened: RefCell<Option<String>>,
     /// Second to begin at when the source is ready.
     at: Cell<f64>,
@@ -54,9 +54,9 @@ pub(super) struct Engine {
     /// It played at least once.
     pub(super) started: Cell<bool>,
     /// The page was asked for a fresh playback.
-    renewing: Cell<bool>,
-    retry: Timer,
-    renewal: Timer,
+    pub(super) renewing: Cell<bool>,
+    pub(super) retry: Timer,
+    pub(super) renewal: Timer,
     pub(super) refresh: Timer,
     pub(super) idle: Timer,
     pub(super) note: Timer,
@@ -111,7 +111,7 @@ impl Engine {
 
     /// There may be news of the video in the store.
     pub(super) fn adopt(&self) {
-        let Some(url) = self.store.url() else { return };
+        let Some(url) = self.store.url() else { return self.rest() };
         let untroubled = self.store.look(|state| state.trouble.is_none());
         if self.renewing.get() {
             self.reopen(url);
@@ -279,13 +279,13 @@ impl Engine {
         self.open(url);
     }
 
-    fn keep_position(&self) {
+    pub(super) fn keep_position(&self) {
         if self.video.ready_state() > 0 {
             self.at.set(self.video.current_time());
         }
     }
 
-    fn close(&self) {
+    pub(super) fn close(&self) {
         self.refresh.cancel();
         drop(self.starter.take());
         drop(self.hls.take());

@@ -131,16 +131,16 @@ impl Engine {
             state.media = media;
             // Without metadata all is zero: what is shown stays until there is something better.
             if ready > 0 {
-                self.observe_timeline(&mut state.timeline, state.playback.arriving);
+                self.observe_timeline(&mut state.timeline, state.playback.arriving || state.playback.growing);
             }
         });
     }
 
-    fn observe_timeline(&self, timeline: &mut Timeline, arriving: bool) {
+    fn observe_timeline(&self, timeline: &mut Timeline, unfinished: bool) {
         let duration = self.video.duration();
         timeline.position = self.video.current_time();
-        // Of a video that is still being uploaded the element knows what has arrived; the page knows the whole.
-        if duration.is_finite() && (!arriving || duration > timeline.duration) {
+        // Of a video that is still being uploaded or made the element knows what is there; the page knows the whole.
+        if duration.is_finite() && (!unfinished || duration > timeline.duration) {
             timeline.duration = duration;
         }
         timeline.buffered = ranges(&self.video.buffered());

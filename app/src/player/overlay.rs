@@ -53,6 +53,9 @@ fn big_button(store: Store) -> impl IntoView {
 fn spinner(store: Store) -> impl IntoView {
     let words = store.text(|state| match (state.layer(), state.waiting) {
         (Layer::Spinner, _) if state.playback.arriving && state.media.started => "Waiting for the rest of the upload".to_owned(),
+        (Layer::Spinner, _) if state.playback.growing && state.media.started => {
+            "The rest is still being processed; will go on by itself".to_owned()
+        }
         (Layer::Spinner, true) => "Waiting for the network; will go on by itself".to_owned(),
         (Layer::Spinner, false) => "Loading".to_owned(),
         _ => String::new(),

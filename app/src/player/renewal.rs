@@ -65,6 +65,20 @@ impl Engine {
         }
     }
 
+    /// What was being played is refused, and the page has learnt that there is nothing to play just now: an encode that played as it grew has
+    /// failed, and the next one begins. It waits for that as at first, and then goes on where it was.
+    pub(super) fn rest(&self) {
+        if self.renewing.replace(false) {
+            self.renewal.cancel();
+            self.retry.cancel();
+            self.keep_position();
+            self.recovery.take();
+            self.close();
+            self.url.take();
+            self.observe();
+        }
+    }
+
     /// Nothing waits for the answer: what is at hand holds for a while yet.
     fn ask_for_signatures(&self) {
         self.later(&self.refresh, AGAIN_MS, Self::ask_for_signatures);
@@ -92,6 +106,7 @@ mod tests {
             title: String::new(),
             state: PlaybackState::Playable,
             arriving: false,
+            growing: false,
             progress: 100,
             url: Some(url.to_owned()),
             poster_url: None,

@@ -18,6 +18,7 @@ fn page(kind: Kind) -> WatchPage {
             title: "Sign </script><b>lesson</b> \"4\"".to_owned(),
             state: PlaybackState::Playable,
             arriving: false,
+            growing: false,
             progress: 100,
             url: Some("/hls/g/index.m3u8".to_owned()),
             poster_url: Some("/media/poster.jpg?sig=1".to_owned()),

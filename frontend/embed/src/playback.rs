@@ -25,6 +25,7 @@ const BASE: &str = "base";
 const QUERY: &str = "query";
 const RENEW_IN_SECONDS: &str = "renewInSeconds";
 const ARRIVING: &str = "arriving";
+const GROWING: &str = "growing";
 
 /// What came of asking for it.
 pub(crate) enum Fetched {
@@ -82,6 +83,7 @@ fn read(object: &JsValue) -> Option<Playback> {
         title: text(TITLE)?,
         state: state(&text(STATE)?)?,
         arriving: get(ARRIVING).is_truthy(),
+        growing: get(GROWING).is_truthy(),
         progress: number(PROGRESS)? as u8,
         url: text(URL),
         poster_url: text(POSTER_URL),
@@ -125,6 +127,7 @@ mod tests {
                 title: String::new(),
                 state: known,
                 arriving: false,
+                growing: false,
                 progress: 0,
                 url: None,
                 poster_url: None,
@@ -136,8 +139,21 @@ mod tests {
             };
             let json = serde_json::to_value(playback).expect("it is written as JSON");
             let names: Vec<&str> = json.as_object().expect("an object").keys().map(String::as_str).collect();
-            let mut read =
-                [PLAYBACK_ID, TITLE, STATE, PROGRESS, URL, POSTER_URL, SIZE, DURATION_MS, EXPIRES_AT, MEDIA, RENEW_IN_SECONDS, ARRIVING];
+            let mut read = [
+                PLAYBACK_ID,
+                TITLE,
+                STATE,
+                PROGRESS,
+                URL,
+                POSTER_URL,
+                SIZE,
+                DURATION_MS,
+                EXPIRES_AT,
+                MEDIA,
+                RENEW_IN_SECONDS,
+                ARRIVING,
+                GROWING,
+            ];
             read.sort_unstable();
             assert_eq!(names, read);
             let media: Vec<&str> = json[MEDIA][0].as_object().expect("an object").keys().map(String::as_str).collect();

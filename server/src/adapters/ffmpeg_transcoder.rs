@@ -16,6 +16,7 @@ mod failure;
 mod fetched;
 mod ffprobe;
 mod graph;
+mod grow;
 mod media_file;
 mod origin;
 mod packets;
@@ -25,6 +26,7 @@ mod progress;
 mod sandbox;
 mod scratch;
 mod settings;
+mod storing;
 mod stragglers;
 mod structure;
 
@@ -43,6 +45,7 @@ use self::{
     failure::engine as engine_failure,
     fetched::Fetched,
     progress::Progress,
+    storing::Storing,
 };
 pub use self::{
     sandbox::exec::role as sandbox_role,
@@ -67,6 +70,7 @@ pub struct FfmpegTranscoder {
 #[derive(Debug)]
 struct Encode {
     progress: Arc<Progress>,
+    storing: Storing,
     task: JoinHandle<Result<Made, TranscodeError>>,
 }
 
@@ -117,10 +121,11 @@ impl Transcoder for FfmpegTranscoder {
     async fn start(&self, request: TranscodeRequest) -> Result<TranscodeId, TranscodeError> {
         let engine = Arc::clone(self.engine().await?);
         let id = Uuid::new_v4().to_string();
-        let progress = Arc::new(Progress::default());
+        let (progress, storing) = (Arc::new(Progress::default()), Storing::new(&self.store));
         let (store, scratch) = (Arc::clone(&self.store), self.settings.scratch.clone());
-        let task = tokio::spawn(encode::encode(engine, store, scratch, Arc::clone(&self.fetched), request, Arc::clone(&progress)));
-        self.encodes().insert(id.clone(), Encode { progress, task });
+        let by = (storing.clone(), Arc::clone(&progress));
+        let task = tokio::spawn(encode::encode(engine, store, scratch, Arc::clone(&self.fetched), request, by));
+        self.encodes().insert(id.clone(), Encode { progress, storing, task });
         Ok(TranscodeId(id))
     }
 
@@ -130,7 +135,9 @@ impl Transcoder for FfmpegTranscoder {
             match encodes.get(&id.0) {
                 None => return Err(TranscodeError::Engine("there is no such encode in this process".to_owned())),
                 Some(encode) if !encode.task.is_finished() => {
-                    return Ok(TranscodeState::Running { percent: encode.progress.percent(), poster: encode.progress.poster() });
+                    let progress = &encode.progress;
+                    let (percent, poster, grown) = (progress.percent(), progress.poster(), progress.take_grown());
+                    return Ok(TranscodeState::Running { percent, poster, grown });
                 }
                 Some(_) => encodes.remove(&id.0),
             }
@@ -152,6 +159,7 @@ impl Transcoder for FfmpegTranscoder {
             encode.task.abort();
             // Waits until its process and folder are let go. What it came to in the end nobody wants to know.
             let _ = encode.task.await;
+            encode.storing.settled().await;
         }
         Ok(())
     }

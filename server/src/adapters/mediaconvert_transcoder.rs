@@ -131,7 +131,7 @@ impl Transcoder for MediaConvertTranscoder {
             return Err(TranscodeError::Engine("there is no such encode in this process".to_owned()));
         };
         let Some(result) = encode.advance(&self.desk, &id.0) else {
-            return Ok(TranscodeState::Running { percent: encode.percent(), poster: false });
+            return Ok(TranscodeState::Running { percent: encode.percent(), poster: false, grown: Vec::new() });
         };
         encodes.remove(&id.0);
         result.map(|made| TranscodeState::Done { renditions: made.renditions, poster: made.poster })

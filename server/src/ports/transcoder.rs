@@ -67,6 +67,9 @@ pub enum TranscodeState {
         percent: u8,
         /// Whether the poster is stored already.
         poster: bool,
+        /// What is finished and stored since it was last asked, of every rendition some or nothing of any yet. Engines that cannot tell
+        /// say nothing.
+        grown: Vec<Grown>,
     },
     /// All objects are stored below the generation.
     Done {
@@ -75,6 +78,17 @@ pub enum TranscodeState {
         /// Whether there is a poster.
         poster: bool,
     },
+}
+
+/// Finished segments of a rendition whose encode is still running.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grown {
+    /// The rendition; its playlist names nothing but the init segment and what is new.
+    pub rendition: Rendition,
+    /// How many segments it had before these.
+    pub first: usize,
+    /// Seconds that no segment of the generation exceeds, rounded, as long as more of it is told of.
+    pub target_seconds: u64,
 }
 
 /// What an engine tells by itself about an encode that runs elsewhere. It may be lost, doubled, late or out of order, and may reach another

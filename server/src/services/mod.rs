@@ -10,6 +10,7 @@ pub mod changes;
 pub mod database_watch;
 pub mod embed_hosts;
 pub mod grants;
+pub mod growing;
 pub mod invites;
 pub mod jobs;
 pub mod packages;

@@ -13,6 +13,7 @@ use domain::{
 use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
 use tokio::time::timeout;
 
+mod growing;
 mod memory;
 mod page;
 mod playing;
@@ -240,6 +241,7 @@ impl Playbacks {
             title: row.title.clone(),
             state,
             arriving: matches!(Playing::of(row), Some(Playing::Arriving(_))),
+            growing: matches!(Playing::of(row), Some(Playing::Growing(_))),
             progress: u8::try_from(row.progress.clamp(0, 100)).unwrap_or(100),
             expires_at: url.as_ref().map(|_| expires_at),
             url,
@@ -334,6 +336,7 @@ impl Playbacks {
         let generation = match playing {
             Playing::Published(generation) => generation,
             Playing::Packaged(generation) | Playing::Arriving(generation) => return self.delivery.packages.renditions(generation).await,
+            Playing::Growing(generation) => return self.grown(generation).await,
         };
         if let Some(renditions) = self.memory.renditions(generation) {
             return Ok(renditions);
@@ -362,6 +365,13 @@ impl Playbacks {
     /// The token opens nothing, or the video has no such rendition.
     pub async fn media_playlist(&self, token: &str, generation: GenerationId, name: &str) -> Result<String> {
         let (playing, grant) = self.admit(token).await?;
+        if let Playing::Growing(growing) = playing
+            && growing == generation
+            && let Some(text) =
+                self.growing_playlist(generation, name, &playing.sign(&*self.delivery.cdn, grant.audience, grant.expires_at)).await?
+        {
+            return Ok(text);
+        }
         let renditions = self.renditions(playing).await?;
         let named = |rendition: &&Rendition| rendition.name == name && playing.way_to(rendition).generation() == generation;
         let rendition = renditions.iter().find(named).ok_or_else(Problem::not_found)?;

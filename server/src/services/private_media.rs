@@ -38,8 +38,10 @@ const TRUSTED_FOR: Duration = Duration::from_secs(10 * 60);
 /// How long one look may take. A database that was stopped says nothing at all.
 const LOOKS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A row's visibility, and its generations: the published one, the poster's and the packaged one.
-type Row = (String, Option<Uuid>, Option<Uuid>, Option<Uuid>);
+/// Where a video's bytes may be.
+type Generations = (Option<Uuid>, Option<Uuid>, Option<Uuid>, Option<Uuid>);
+/// A row's visibility, and its generations: the published one, the poster's, the packaged one and the one that grows.
+type Row = (String, Option<Uuid>, Option<Uuid>, Option<Uuid>, Option<Uuid>);
 
 /// The sets. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -122,8 +124,8 @@ impl PrivateMedia {
         if self.disabled.read().unwrap_or_else(PoisonError::into_inner).users == users {
             return Ok(());
         }
-        let rows: Vec<(Option<Uuid>, Option<Uuid>, Option<Uuid>)> = disabled_query().into_tuple().all(db).await?;
-        let all = rows.into_iter().flat_map(|(published, poster, packaged)| [published, poster, packaged]);
+        let rows: Vec<Generations> = disabled_query().into_tuple().all(db).await?;
+        let all = rows.into_iter().flat_map(|(published, poster, packaged, growing)| [published, poster, packaged, growing]);
         let generations = all.flatten().map(GenerationId).collect();
         *self.disabled.write().unwrap_or_else(PoisonError::into_inner) = Disabled { users, generations };
         Ok(())
@@ -171,8 +173,8 @@ impl PrivateMedia {
 
     fn note(&self, rows: Vec<Row>) {
         let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
-        for (visibility, published, poster, packaged) in rows {
-            for generation in [published, poster, packaged].into_iter().flatten().map(GenerationId) {
+        for (visibility, published, poster, packaged, growing) in rows {
+            for generation in [published, poster, packaged, growing].into_iter().flatten().map(GenerationId) {
                 if visibility == Visibility::Private.as_str() {
                     generations.insert(generation);
                 } else {
@@ -184,8 +186,12 @@ impl PrivateMedia {
 }
 
 /// Where a video's bytes may be.
-const GENERATIONS: [videos::Column; 3] =
-    [videos::Column::GenerationId, videos::Column::PosterGenerationId, videos::Column::PackagedGenerationId];
+const GENERATIONS: [videos::Column; 4] = [
+    videos::Column::GenerationId,
+    videos::Column::PosterGenerationId,
+    videos::Column::PackagedGenerationId,
+    videos::Column::GrowingGenerationId,
+];
 
 /// A [`Row`] of each video.
 fn what_counts() -> Select<videos::Entity> {

@@ -26,6 +26,7 @@ use crate::{
     failpoints,
     ports::{blob_store::BlobStore, transcoder::POSTER_FILE},
     services::{
+        growing,
         jobs::{Held, Lease, hold, over},
         packages::PackagedFacts,
         removals::Removal,
@@ -105,6 +106,8 @@ impl Publishing {
         if poster {
             changes.push((videos::Column::PosterGenerationId, Expr::value(generation.0)));
         }
+        // Whoever watches it as it grew goes on: the same addresses are a whole film from now on.
+        growing::end(&transaction, lease.video).await?;
         if !advance(&transaction, lease.video, Stage::Ready, &changes).await? {
             return Err(Error::broken(format!("video {video} cannot become ready from stage {}", row.stage)));
         }

@@ -37,6 +37,7 @@ use crate::{
     },
     services::{
         changes::{Change, Changes},
+        growing,
         jobs::{Held, Jobs, Lease, hold},
         packages::Packages,
         publishing::Publishing,
@@ -48,6 +49,7 @@ use crate::{
 };
 
 mod endings;
+mod grown;
 mod holding;
 mod keeping;
 mod refused;
@@ -125,6 +127,8 @@ struct Attempt<'a> {
     resumed: AtomicBool,
     /// Set once this try counts no more, as the one before it lost nothing.
     given_back: AtomicBool,
+    /// Set once viewers may have been given what is finished of it.
+    shown: AtomicBool,
     /// The trace that it is part of.
     trace: Option<String>,
 }
@@ -164,8 +168,9 @@ impl Transcodes {
         let encode = lease.encode.clone().filter(|_| adopted).map_or_else(OnceLock::new, OnceLock::from);
         let source = StorageKey::Source { upload };
         let trace = span.traceparent();
-        let (started, resumed, given_back) = (AtomicBool::new(adopted), AtomicBool::new(false), AtomicBool::new(false));
-        let attempt = Attempt { lease, user, source, generation, adopted, started, encode, resumed, given_back, trace };
+        let (started, resumed, given_back, shown) =
+            (AtomicBool::new(adopted), AtomicBool::default(), AtomicBool::default(), AtomicBool::default());
+        let attempt = Attempt { lease, user, source, generation, adopted, started, encode, resumed, given_back, shown, trace };
         let outcome = self.attempt(&attempt, &mut shutdown).await;
         let outcome = match outcome {
             Ok(()) => {
@@ -201,7 +206,7 @@ impl Transcodes {
         if attempt.lease.attempt > MAX_ATTEMPTS + i32::from(attempt.adopted) {
             // Tries that end with their worker's death note nothing; here they are counted, and what the last one left goes.
             if let Some(leftover) = attempt.lease.leftover.filter(|_| !attempt.adopted) {
-                Removal::Generation(leftover).note(&self.db).await?;
+                Removal::Published(leftover).note(&self.db).await?;
             }
             return Err(Error::broken("every try ended with the worker that made it").into());
         }
@@ -319,8 +324,10 @@ impl Transcodes {
         }
         // What was said of it while nobody might work on it is over.
         let mut changes: Vec<(videos::Column, SimpleExpr)> = vec![(videos::Column::FailureCode, Expr::value(None::<String>))];
+        let grew = growing::end(&transaction, attempt.lease.video).await?;
         if let Some(leftover) = attempt.lease.leftover.filter(|_| !attempt.adopted) {
-            Removal::Generation(leftover).note(&transaction).await?;
+            let given = grew == Some(leftover);
+            if given { Removal::Published(leftover) } else { Removal::Generation(leftover) }.note(&transaction).await?;
             changes.push((videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId)));
         }
         if !advance(&transaction, attempt.lease.video, Stage::Checking, &changes).await? {

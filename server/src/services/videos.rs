@@ -296,12 +296,16 @@ pub async fn published(db: &impl ConnectionTrait, generation: GenerationId) -> R
     let rows = renditions::Entity::of(generation.0).all(db).await?;
     let read = |row: &renditions::Model| serde_json::from_str(&row.body).map_err(|error| Error::broken(format!("a rendition: {error}")));
     let mut published: Vec<Rendition> = rows.iter().map(read).collect::<Result<_>>()?;
-    // The largest picture first, sound last.
-    published.sort_by_key(|rendition| match rendition.track {
+    sort(&mut published);
+    Ok(published)
+}
+
+/// The largest picture first, sound last.
+pub fn sort(renditions: &mut [Rendition]) {
+    renditions.sort_by_key(|rendition| match rendition.track {
         Track::Video { width, height, .. } => (0, std::cmp::Reverse(u64::from(width) * u64::from(height))),
         Track::Audio { .. } => (1, std::cmp::Reverse(0)),
     });
-    Ok(published)
 }
 
 fn rendition_facts(rendition: &Rendition) -> RenditionFacts {

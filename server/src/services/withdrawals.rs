@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    db::entity::{renditions, videos},
+    db::entity::{growing_renditions, renditions, videos},
     delivery::media_cache::MediaCache,
     error::Result,
 };
@@ -54,6 +54,7 @@ pub async fn forget_gone(
     let mut stands: HashSet<GenerationId> = HashSet::new();
     for batch in asked.chunks(BATCH) {
         stands.extend(published_query(batch).into_tuple::<Uuid>().all(db).await?.into_iter().map(GenerationId));
+        stands.extend(growing_query(batch).into_tuple::<Uuid>().all(db).await?.into_iter().map(GenerationId));
         stands.extend(packaged_query(batch).into_tuple::<Uuid>().all(db).await?.into_iter().map(GenerationId));
     }
     for generation in here.difference(&stands) {
@@ -69,6 +70,12 @@ pub async fn forget_gone(
 pub fn published_query(generations: &[Uuid]) -> Select<renditions::Entity> {
     let column = renditions::Column::GenerationId;
     renditions::Entity::find().select_only().column(column).distinct().filter(column.is_in(generations.iter().copied()))
+}
+
+/// Those of some generations that are played from their running encode.
+pub fn growing_query(generations: &[Uuid]) -> Select<growing_renditions::Entity> {
+    let column = growing_renditions::Column::GenerationId;
+    growing_renditions::Entity::find().select_only().column(column).distinct().filter(column.is_in(generations.iter().copied()))
 }
 
 /// Those of some generations that are packaged from a source that is there.

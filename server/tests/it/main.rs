@@ -19,6 +19,7 @@ mod database;
 mod delivery;
 mod escapes;
 mod grants;
+mod growing;
 mod health;
 mod hostile_media;
 mod http_limits;

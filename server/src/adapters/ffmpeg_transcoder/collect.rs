@@ -6,63 +6,85 @@ use std::path::Path;
 use domain::{
     failure::FailureCode,
     ids::GenerationId,
-    ladder::{AudioPlan, Ladder, VideoPlan},
+    ladder::{AudioPlan, Ladder, Rung, VideoPlan},
     playlist::{MediaPlaylist, Rendition, Segment, Track},
-    source::SourceFacts,
-    storage_key::StorageKey,
+    source::{AudioFacts, FrameRate, SourceFacts},
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use m3u8_rs::MediaSegment;
 
 use super::{
     command::{AUDIO, INIT, PLAYLIST},
     failure::{engine, source},
+    grow::{Growth, Kept, LONGEST_INIT},
     media_file,
+    storing::Storing,
 };
-use crate::ports::{blob_store::BlobStore, transcoder::TranscodeError};
+use crate::ports::transcoder::TranscodeError;
 
-/// Files stored at the same time.
+/// Files that wait for their turn to be stored.
 const STORE_AT_ONCE: usize = 4;
 /// A segment lasts less than a day.
 const LONGEST_SEGMENT_US: f64 = 86_400e6;
 /// Most bytes of a playlist of ffmpeg's: a day in segments of a second is a third of it.
-const LONGEST_PLAYLIST: u64 = 8 * 1024 * 1024;
+pub(super) const LONGEST_PLAYLIST: u64 = 8 * 1024 * 1024;
 
-/// Reads what was made of each rung and of the sound. Nothing is stored yet.
-pub(super) async fn read(folder: &Path, facts: &SourceFacts, ladder: &Ladder) -> Result<Vec<Rendition>, TranscodeError> {
+/// Reads what was made of each rung and of the sound; `growth` says what of it is stored.
+pub(super) async fn read(
+    folder: &Path,
+    facts: &SourceFacts,
+    ladder: &Ladder,
+    growth: &Growth<'_>,
+) -> Result<Vec<Rendition>, TranscodeError> {
     let mut renditions = Vec::with_capacity(ladder.rungs.len() + 1);
     for rung in &ladder.rungs {
         let folder = folder.join(&rung.name);
-        let playlist = read_playlist(&folder).await?;
+        let playlist = read_playlist(&folder, growth.kept(&rung.name)).await?;
         let frame_rate = match &rung.video {
-            VideoPlan::Encode { frame_rate: Some(rate), .. } => *rate,
-            _ if facts.video.variable_frame_rate => {
+            VideoPlan::Encode { frame_rate: None, .. } | VideoPlan::Copy if facts.video.variable_frame_rate => {
                 media_file::largest_frame_rate(&folder, &playlist).await?.unwrap_or(facts.video.frame_rate)
             }
-            _ => facts.video.frame_rate,
+            _ => planned_rate(rung, facts),
         };
-        renditions.push(Rendition {
-            name: rung.name.clone(),
-            track: Track::Video { width: rung.width, height: rung.height, frame_rate },
-            codec: media_file::codec(&folder.join(&playlist.init)).await?,
-            copied: rung.video == VideoPlan::Copy,
-            flat: false,
-            generation: None,
-            playlist,
-        });
+        let codec = media_file::codec(&folder.join(&playlist.init)).await?;
+        renditions.push(picture(rung, frame_rate, codec, playlist));
     }
     if let (Some(plan), Some(audio)) = (&ladder.audio, &facts.audio) {
         let folder = folder.join(AUDIO);
-        let playlist = read_playlist(&folder).await?;
-        let (channels, copied) = match plan {
-            AudioPlan::Copy => (audio.channels, true),
-            AudioPlan::Encode { channels, .. } => (*channels, false),
-        };
+        let playlist = read_playlist(&folder, growth.kept(AUDIO)).await?;
         let codec = media_file::codec(&folder.join(&playlist.init)).await?;
-        let track = Track::Audio { channels };
-        renditions.push(Rendition { name: AUDIO.to_owned(), track, codec, copied, flat: false, generation: None, playlist });
+        renditions.push(sound(plan, audio, codec, playlist));
     }
     check_length(&renditions, facts)?;
     Ok(renditions)
+}
+
+/// What a rung has become.
+pub(super) fn picture(rung: &Rung, frame_rate: FrameRate, codec: String, playlist: MediaPlaylist) -> Rendition {
+    let track = Track::Video { width: rung.width, height: rung.height, frame_rate };
+    Rendition { name: rung.name.clone(), track, codec, copied: rung.video == VideoPlan::Copy, flat: false, generation: None, playlist }
+}
+
+/// What the sound has become.
+pub(super) fn sound(plan: &AudioPlan, audio: &AudioFacts, codec: String, playlist: MediaPlaylist) -> Rendition {
+    let (channels, copied) = match plan {
+        AudioPlan::Copy => (audio.channels, true),
+        AudioPlan::Encode { channels, .. } => (*channels, false),
+    };
+    Rendition { name: AUDIO.to_owned(), track: Track::Audio { channels }, codec, copied, flat: false, generation: None, playlist }
+}
+
+/// The frame rate that a rung is to have, as far as that is known before it is made.
+pub(super) const fn planned_rate(rung: &Rung, facts: &SourceFacts) -> FrameRate {
+    match &rung.video {
+        VideoPlan::Encode { frame_rate: Some(rate), .. } => *rate,
+        VideoPlan::Encode { frame_rate: None, .. } | VideoPlan::Copy => facts.video.frame_rate,
+    }
+}
+
+/// The length of a segment by its playlist.
+pub(super) fn duration_us(segment: &MediaSegment) -> u64 {
+    (f64::from(segment.duration) * 1e6).round().clamp(1.0, LONGEST_SEGMENT_US) as u64
 }
 
 /// A picture that ends clearly before the source does: its last part could not be decoded.
@@ -78,7 +100,7 @@ fn check_length(renditions: &[Rendition], facts: &SourceFacts) -> Result<(), Tra
     Ok(())
 }
 
-async fn read_playlist(folder: &Path) -> Result<MediaPlaylist, TranscodeError> {
+async fn read_playlist(folder: &Path, kept: Option<&Kept>) -> Result<MediaPlaylist, TranscodeError> {
     let text = match media_file::head(&folder.join(PLAYLIST), LONGEST_PLAYLIST).await {
         Ok(text) => text,
         // ffmpeg ends well and writes nothing where not one frame could be decoded.
@@ -88,22 +110,40 @@ async fn read_playlist(folder: &Path) -> Result<MediaPlaylist, TranscodeError> {
         Err(error) => return Err(engine("a playlist cannot be read", error)),
     };
     let parsed = m3u8_rs::parse_media_playlist_res(&text).map_err(|_| engine("a playlist cannot be read", name_of(folder)))?;
-    let mut segments = Vec::with_capacity(parsed.segments.len());
-    for segment in parsed.segments {
+    let mut segments = match kept {
+        Some(kept) => go_on(folder, kept, &parsed.segments).await?,
+        None => Vec::with_capacity(parsed.segments.len()),
+    };
+    let stored = segments.len();
+    for segment in parsed.segments.into_iter().skip(stored) {
         // Whoever took ffmpeg over writes what he likes here, such as the name of a file that is not in this folder.
         if !is_segment(&segment.uri) {
             return Err(source(FailureCode::Damaged, format!("{} names what is no segment", name_of(folder))));
         }
         let size = tokio::fs::metadata(folder.join(&segment.uri)).await.map_err(|error| engine("a segment is missing", error))?.len();
-        let duration_us = (f64::from(segment.duration) * 1e6).round().clamp(1.0, LONGEST_SEGMENT_US) as u64;
+        let duration_us = duration_us(&segment);
         segments.push(Segment { file: segment.uri, duration_us, bytes: size });
     }
+    let many = segments.len();
     let Some(last) = segments.last_mut() else {
         return Err(source(FailureCode::Damaged, format!("{} came out empty", name_of(folder))));
     };
-    // ffmpeg takes the last frame to be as long as the first.
-    last.duration_us = media_file::duration_us(&folder.join(INIT), &folder.join(&last.file)).await?.max(1);
+    if many > stored {
+        // ffmpeg takes the last frame to be as long as the first.
+        last.duration_us = media_file::duration_us(&folder.join(INIT), &folder.join(&last.file)).await?.max(1);
+    }
     Ok(MediaPlaylist { init: INIT.to_owned(), segments })
+}
+
+/// The segments that are stored already, if the playlist of the end says the same of them as the one that grew: somebody may be watching them.
+async fn go_on(folder: &Path, kept: &Kept, segments: &[MediaSegment]) -> Result<Vec<Segment>, TranscodeError> {
+    let same = |(stored, named): (&Segment, &MediaSegment)| stored.file == named.uri && stored.duration_us == duration_us(named);
+    let goes_on = segments.len() >= kept.segments.len() && kept.segments.iter().zip(segments).all(same);
+    let init = if kept.init.is_empty() { Vec::new() } else { media_file::head(&folder.join(INIT), LONGEST_INIT).await.unwrap_or_default() };
+    if goes_on && init == kept.init {
+        return Ok(kept.segments.clone());
+    }
+    Err(source(FailureCode::Damaged, format!("{} ends as something else than it was", name_of(folder))))
 }
 
 /// Whether a name is one that `%05d.m4s` gives.
@@ -115,29 +155,28 @@ fn name_of(folder: &Path) -> std::borrow::Cow<'_, str> {
     folder.file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// Moves all files of these renditions into the store.
+/// Moves all files of these renditions into the store that are not there yet.
 pub(super) async fn store(
-    store: &dyn BlobStore,
+    storing: &Storing,
     generation: GenerationId,
     folder: &Path,
     renditions: &[Rendition],
+    growth: &Growth<'_>,
 ) -> Result<(), TranscodeError> {
     let mut files = Vec::new();
     for rendition in renditions {
-        files.push(format!("{}/{}", rendition.name, rendition.playlist.init));
-        files.extend(rendition.playlist.segments.iter().map(|segment| format!("{}/{}", rendition.name, segment.file)));
+        let kept = growth.kept(&rendition.name);
+        if kept.is_none_or(|kept| kept.init.is_empty()) {
+            files.push(format!("{}/{}", rendition.name, rendition.playlist.init));
+        }
+        let left = rendition.playlist.segments.iter().skip(kept.map_or(0, |kept| kept.segments.len()));
+        files.extend(left.map(|segment| format!("{}/{}", rendition.name, segment.file)));
     }
     stream::iter(files)
-        .map(|file| async move { put(store, generation, &file, &folder.join(&file)).await })
+        .map(|file| async move { storing.put(generation, &file, &folder.join(&file)).await })
         .buffer_unordered(STORE_AT_ONCE)
         .try_collect::<()>()
         .await
-}
-
-/// Moves one file into the store.
-pub(super) async fn put(store: &dyn BlobStore, generation: GenerationId, name: &str, file: &Path) -> Result<(), TranscodeError> {
-    let key = StorageKey::published(generation, name).ok_or_else(|| engine("no name for an object", name))?;
-    store.put_file(&key, file).await.map_err(|error| engine(&format!("{name} cannot be stored"), error))
 }
 
 #[cfg(test)]
@@ -148,7 +187,7 @@ mod tests {
     async fn verdict(playlist: &[u8]) -> Result<(), FailureCode> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join(PLAYLIST), playlist).expect("a file");
-        match read_playlist(folder.path()).await {
+        match read_playlist(folder.path(), None).await {
             Ok(_) => Ok(()),
             Err(TranscodeError::Source { code, .. }) => Err(code),
             Err(error) => panic!("{error}"),

@@ -22,7 +22,7 @@ pub(super) const PLAYLIST: &str = "index.m3u8";
 pub(super) const INIT: &str = "init.mp4";
 
 /// Length of a segment in seconds; it ends at the first key frame from there.
-const SEGMENT_SECONDS: u32 = 4;
+pub(super) const SEGMENT_SECONDS: u32 = 4;
 /// The same where each key frame is to begin a segment.
 const NO_SECONDS: f64 = 0.001;
 
@@ -85,7 +85,7 @@ fn times(cuts: &Cuts) -> String {
 }
 
 /// Whether a rung is encoded with frames of its source that may stand for seconds.
-fn keeps_long_frames(video: &VideoPlan, facts: &SourceFacts) -> bool {
+pub(super) fn keeps_long_frames(video: &VideoPlan, facts: &SourceFacts) -> bool {
     let kept = matches!(video, VideoPlan::Encode { frame_rate: None, .. });
     kept && (facts.video.variable_frame_rate || facts.video.frame_rate.per_second() < 10.0)
 }
@@ -143,8 +143,9 @@ impl Arguments {
     /// init segment's edit list, which browsers honour.
     fn output(&mut self, name: &str, segment_seconds: f64) {
         self.add("-map_metadata -1 -map_metadata:s -1 -map_chapters -1 -avoid_negative_ts disabled -max_muxing_queue_size 4096");
-        self.add(&format!("-f hls -hls_time {segment_seconds} -hls_playlist_type vod -hls_segment_type fmp4"));
-        self.add("-hls_segment_options movflags=+skip_sidx");
+        self.add(&format!("-f hls -hls_time {segment_seconds} -hls_playlist_type event -hls_segment_type fmp4"));
+        // Whoever reads the playlist meanwhile finds it whole, and in it nothing that is not.
+        self.add("-hls_flags temp_file -hls_segment_options movflags=+skip_sidx");
         self.add(&format!("-hls_fmp4_init_filename {INIT} -hls_segment_filename {name}/%05d.m4s {name}/{PLAYLIST}"));
     }
 }

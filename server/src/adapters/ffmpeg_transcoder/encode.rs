@@ -3,7 +3,10 @@
 use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,6 +16,7 @@ use domain::{
     playlist::Rendition,
     source::SourceFacts,
 };
+use tokio::sync::Notify;
 
 use super::{
     child::{self, Lines},
@@ -20,10 +24,12 @@ use super::{
     engine::{Engine, Run},
     failure::{self, engine as engine_failure, source},
     fetched::Fetched,
+    grow::Growth,
     origin::Origin,
     poster,
     progress::Progress,
     scratch::Scratch,
+    storing::Storing,
 };
 use crate::ports::{
     blob_store::BlobStore,
@@ -50,9 +56,9 @@ pub(super) async fn encode(
     scratch_root: PathBuf,
     fetched: Arc<Fetched>,
     request: TranscodeRequest,
-    progress: Arc<Progress>,
+    (storing, progress): (Storing, Arc<Progress>),
 ) -> Result<Made, TranscodeError> {
-    let made = make(engine, store, &scratch_root, &fetched, request, &progress).await;
+    let made = make(engine, store, &scratch_root, &fetched, request, (&storing, &progress)).await;
     made.map_err(|error| failure::unless_full(&scratch_root, error))
 }
 
@@ -62,7 +68,7 @@ async fn make(
     scratch_root: &Path,
     fetched: &Fetched,
     request: TranscodeRequest,
-    progress: &Progress,
+    (storing, progress): (&Storing, &Progress),
 ) -> Result<Made, TranscodeError> {
     let scratch = Scratch::new(scratch_root).await.map_err(no_folder)?;
     let source = fetched.get(store.as_ref(), &request.source, scratch_root).await?;
@@ -78,7 +84,7 @@ async fn make(
         if tokio::fs::metadata(poster).await.is_ok_and(|metadata| metadata.len() == 0) {
             return Err(TranscodeError::Full("the poster came out empty".to_owned()));
         }
-        collect::put(store.as_ref(), request.generation, POSTER_FILE, poster).await?;
+        storing.put(request.generation, POSTER_FILE, poster).await?;
         progress.poster_is_stored();
     }
 
@@ -89,10 +95,19 @@ async fn make(
     for name in ladder.rungs.iter().map(|rung| rung.name.as_str()).chain(ladder.audio.as_ref().map(|_| command::AUDIO)) {
         scratch.folder(&format!("out/{name}")).await.map_err(no_folder)?;
     }
-    run(&engine, file, facts, &ladder, &origin, &out, progress).await?;
+    let copies = scratch.folder("copies").await.map_err(no_folder)?;
+    let mut growth = Growth::new(storing, request.generation, &out, copies, facts, &ladder);
+    let (bytes, over) = (growth.bytes(), Notify::new());
+    let running = async {
+        let ran = run(&engine, file, facts, &ladder, &origin, (&out, &bytes), progress).await;
+        over.notify_one();
+        ran
+    };
+    // What is being stored when it ends is stored to its end: dropped, it would be neither here nor there.
+    tokio::join!(running, growth.follow(progress, &over)).0?;
 
-    let renditions = collect::read(&out, facts, &ladder).await?;
-    collect::store(store.as_ref(), request.generation, &out, &renditions).await?;
+    let renditions = collect::read(&out, facts, &ladder, &growth).await?;
+    collect::store(storing, request.generation, &out, &renditions, &growth).await?;
     Ok(Made { renditions, poster: poster.is_some() })
 }
 
@@ -106,7 +121,7 @@ async fn run(
     facts: &SourceFacts,
     ladder: &Ladder,
     origin: &Origin,
-    out: &Path,
+    (out, stored): (&Path, &AtomicU64),
     progress: &Progress,
 ) -> Result<(), TranscodeError> {
     let most_bytes = most_bytes(engine, facts, ladder);
@@ -120,7 +135,7 @@ async fn run(
     });
     let finished = tokio::select! {
         finished = running => finished?,
-        error = watch_size(out, most_bytes) => return Err(error),
+        error = watch_size(out, stored, most_bytes) => return Err(error),
         error = watch_progress(progress, engine.limits.stall_time) => return Err(error),
     };
     // ffmpeg may end well though the end of a segment found no room.
@@ -150,12 +165,13 @@ fn most_bytes(engine: &Engine, facts: &SourceFacts, ladder: &Ladder) -> u64 {
     bytes as u64 + 64 * 1024 * 1024
 }
 
-/// Ends when the folder holds more than it may, and not before.
-async fn watch_size(folder: &Path, most_bytes: u64) -> TranscodeError {
+/// Ends when the folder, with what was `stored` from it, holds more than it may, and not before.
+async fn watch_size(folder: &Path, stored: &AtomicU64, most_bytes: u64) -> TranscodeError {
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
         let folder = folder.to_owned();
-        let size = tokio::task::spawn_blocking(move || size_of(&folder)).await.unwrap_or(0);
+        let here = tokio::task::spawn_blocking(move || size_of(&folder)).await.unwrap_or(0);
+        let size = here.saturating_add(stored.load(Ordering::Relaxed));
         if size > most_bytes {
             return source(FailureCode::LimitExceeded, format!("the output has {size} bytes, {most_bytes} are allowed"));
         }

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
+use crate::ports::transcoder::Grown;
+
 /// Lines that tell of work: as long as one of them changes, something happens.
 const SIGNS: [&str; 5] = ["frame", "out_time_us", "total_size", "dup_frames", "drop_frames"];
 
@@ -17,6 +19,8 @@ pub(super) struct Progress {
     signs: Mutex<[String; SIGNS.len()]>,
     /// How often they said something new.
     changes: AtomicU64,
+    /// What is finished and nobody was told of yet.
+    grown: Mutex<Vec<Grown>>,
 }
 
 impl Progress {
@@ -47,6 +51,16 @@ impl Progress {
     /// Notes that the poster is stored.
     pub(super) fn poster_is_stored(&self) {
         self.poster.store(true, Ordering::Release);
+    }
+
+    /// Notes what is finished and stored.
+    pub(super) fn grow(&self, grown: Vec<Grown>) {
+        self.grown.lock().unwrap_or_else(PoisonError::into_inner).extend(grown);
+    }
+
+    /// What was noted since this was asked last.
+    pub(super) fn take_grown(&self) -> Vec<Grown> {
+        std::mem::take(&mut self.grown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Percent, 0 to 99.

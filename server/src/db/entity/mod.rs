@@ -5,6 +5,8 @@ pub mod alerts;
 pub mod api_keys;
 pub mod audit_log;
 pub mod grants;
+pub mod growing_renditions;
+pub mod growing_segments;
 pub mod holds;
 pub mod invites;
 pub mod jobs;

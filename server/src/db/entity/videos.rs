@@ -54,6 +54,8 @@ pub struct Model {
     pub packaged_generation_id: Option<Uuid>,
     /// A [`crate::services::packages::PackagedFacts`] as JSON, with `packaged_generation_id`.
     pub packaged_facts: Option<String>,
+    /// The generation whose encode still runs and that is played from what is finished of it.
+    pub growing_generation_id: Option<Uuid>,
     /// Whether what is published names files of `packaged_generation_id`: the source stays as long as the video then.
     pub plays_source: bool,
 }
@@ -67,7 +69,7 @@ impl ActiveModelBehavior for ActiveModel {}
 impl Model {
     /// Whether something of it can be played now.
     pub const fn is_playable(&self) -> bool {
-        self.generation_id.is_some() || self.packaged_generation_id.is_some()
+        self.generation_id.is_some() || self.packaged_generation_id.is_some() || self.growing_generation_id.is_some()
     }
 }
 

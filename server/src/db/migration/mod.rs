@@ -16,6 +16,7 @@ mod m20261122_000012_operator;
 mod m20261122_000013_growing_alerts;
 mod m20261123_000014_title_search;
 mod m20261123_000015_packaged;
+mod m20261123_000016_growing;
 mod m20261123_000017_kept_sources;
 
 /// Runs the migrations.
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000013_growing_alerts::Migration),
             Box::new(m20261123_000014_title_search::Migration),
             Box::new(m20261123_000015_packaged::Migration),
+            Box::new(m20261123_000016_growing::Migration),
             Box::new(m20261123_000017_kept_sources::Migration),
         ]
     }

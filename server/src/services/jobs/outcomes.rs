@@ -22,7 +22,7 @@ use crate::{
         entity::{jobs, videos},
     },
     error::Result,
-    services::videos::advance,
+    services::{growing, videos::advance},
 };
 
 impl Jobs {
@@ -39,6 +39,7 @@ impl Jobs {
         changes.extend(nothing_left());
         let held = hold(&transaction, lease, &changes).await?;
         if held == Held::Yes {
+            growing::end(&transaction, lease.video).await?;
             let said = [
                 (videos::Column::FailureCode, Expr::value(reason.as_str())),
                 (videos::Column::PosterGenerationId, Expr::col(videos::Column::GenerationId)),

@@ -21,8 +21,9 @@ impl Playbacks {
         let row = self.by_playback_id(id).await?;
         let right = self.right(&row, visitor).await?.ok_or_else(Problem::not_found)?;
         let playback = self.playback(&row, right, Lifetime::Renewed)?;
-        // One that is still being uploaded has no first frame that is known to be there.
-        let playing = Playing::of(&row).filter(|playing| !matches!(playing, Playing::Arriving(_)));
+        // One that is still being uploaded has no first frame that is known to be there; and what grows is hls.js's alone, which has to read its
+        // playlists again and again.
+        let playing = Playing::of(&row).filter(|playing| !matches!(playing, Playing::Arriving(_) | Playing::Growing(_)));
         let start = match (playing, playback.expires_at) {
             (Some(playing), Some(expires_at)) => {
                 let signed = |rendition: &Rendition| {

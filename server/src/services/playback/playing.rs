@@ -1,4 +1,4 @@
-//! What of a video plays: what was published, else what is packaged from its source.
+//! What of a video plays: what was published, else what is packaged from its source, else what is finished of its encode.
 
 use domain::{ids::GenerationId, playlist::Rendition, video::Stage};
 
@@ -18,18 +18,25 @@ pub(super) enum Playing {
     Packaged(GenerationId),
     /// The same of a source that is still being uploaded: there are more of them by and by.
     Arriving(GenerationId),
+    /// Its files are objects, and its encode still runs: there are more of them by and by.
+    Growing(GenerationId),
 }
 
 impl Playing {
     /// What a video's viewers get: the ladder once it is there.
     pub(super) fn of(row: &videos::Model) -> Option<Self> {
         let published = row.generation_id.map(GenerationId).map(Self::Published);
-        published.or_else(|| Self::packaged(row))
+        published.or_else(|| Self::packaged(row)).or_else(|| Self::growing(row))
     }
 
-    /// All that somebody may be watching: who began before the ladder was there goes on with the source's own samples.
+    /// All that somebody may be watching: who began before the ladder was there goes on with the source's own samples; what grew is what is
+    /// published then.
     pub(super) fn all(row: &videos::Model) -> impl Iterator<Item = Self> {
-        row.generation_id.map(GenerationId).map(Self::Published).into_iter().chain(Self::packaged(row))
+        row.generation_id.map(GenerationId).map(Self::Published).into_iter().chain(Self::packaged(row)).chain(Self::growing(row))
+    }
+
+    fn growing(row: &videos::Model) -> Option<Self> {
+        row.growing_generation_id.map(GenerationId).map(Self::Growing)
     }
 
     fn packaged(row: &videos::Model) -> Option<Self> {
@@ -40,7 +47,7 @@ impl Playing {
     /// The generation.
     pub(super) const fn generation(self) -> GenerationId {
         match self {
-            Self::Published(generation) | Self::Packaged(generation) | Self::Arriving(generation) => generation,
+            Self::Published(generation) | Self::Packaged(generation) | Self::Arriving(generation) | Self::Growing(generation) => generation,
         }
     }
 
@@ -52,7 +59,7 @@ impl Playing {
     /// Signs its files.
     pub(super) fn sign(self, cdn: &dyn Cdn, audience: Audience, expires_at: u64) -> SignedPrefix {
         match self {
-            Self::Published(generation) => cdn.sign(generation, audience, expires_at),
+            Self::Published(generation) | Self::Growing(generation) => cdn.sign(generation, audience, expires_at),
             Self::Packaged(generation) | Self::Arriving(generation) => cdn.sign_packaged(generation, audience, expires_at),
         }
     }

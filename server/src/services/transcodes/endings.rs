@@ -24,6 +24,7 @@ use crate::{
     failpoints,
     ports::transcoder::TranscodeError,
     services::{
+        growing,
         jobs::{Held, Lease, given_up, hold, nothing_left, retry_later, wait},
         removals::Removal,
         videos::advance,
@@ -50,6 +51,7 @@ impl Transcodes {
         }
         changes.extend(nothing_left());
         if hold(&transaction, attempt.lease, &changes).await? == Held::Yes {
+            growing::end(&transaction, attempt.lease.video).await?;
             advance(&transaction, attempt.lease.video, Stage::Queued, &[poster_of_published()]).await?;
         }
         self.let_go(&transaction, attempt).await?;
@@ -99,6 +101,7 @@ impl Transcodes {
             }
         };
         if held == Held::Yes {
+            growing::end(&transaction, lease.video).await?;
             let (stage, code) = match verdict {
                 Some(code) => (Stage::Failed, Some(code.as_str())),
                 None => (Stage::Queued, error.waiting_code().filter(|_| waits).map(FailureCode::as_str)),
@@ -127,7 +130,7 @@ impl Transcodes {
         if self.transcoder.outlives_process() && attempt.started.load(Ordering::Relaxed) {
             return Removal::Encode(attempt.generation, attempt.encode.get().cloned()).note(db).await;
         }
-        Removal::Generation(attempt.generation).note(db).await
+        attempt.removal().note(db).await
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Attempt, Made, Stop, Transcodes};
+use super::{Attempt, Made, Stop, Transcodes, grown::News};
 use crate::{
     clock::now_ms,
     db::{
@@ -96,7 +96,7 @@ impl Transcodes {
     }
 
     async fn follow(&self, attempt: &Attempt<'_>, encode: &TranscodeId) -> std::result::Result<Made, Stop> {
-        let mut shown = (0, false);
+        let (mut shown, mut news) = ((0, false), News::default());
         let (began, mut looked) = (Instant::now(), None::<Instant>);
         loop {
             sleep(POLL_EVERY).await;
@@ -110,13 +110,14 @@ impl Transcodes {
             }
             match state {
                 TranscodeState::Done { renditions, poster } => return Ok(Made { renditions, poster }),
-                TranscodeState::Running { percent, poster } if (percent, poster) != shown => {
-                    // Where it cannot be shown now, it is tried again with the next look.
-                    if self.shows_progress(attempt, percent, poster).await? {
+                // Where it cannot be shown now, it is tried again with the next look.
+                TranscodeState::Running { percent, poster, grown } => {
+                    if (percent, poster) != shown && self.shows_progress(attempt, percent, poster).await? {
                         shown = (percent, poster);
                     }
+                    news.hear(grown);
+                    self.shows_grown(attempt, &mut news).await?;
                 }
-                TranscodeState::Running { .. } => {}
             }
         }
     }
@@ -159,6 +160,18 @@ impl Transcodes {
             Some(Err(stop)) => Err(stop),
             None => Ok(false),
         }
+    }
+
+    /// Lets what is finished be played, if that can be written down now.
+    async fn shows_grown(&self, attempt: &Attempt<'_>, news: &mut News) -> std::result::Result<(), Stop> {
+        let Some(grown) = news.waiting() else { return Ok(()) };
+        match in_time(HEARTBEAT, self.note_grown(attempt, grown)).await {
+            Some(Ok(wanted)) => news.noted(wanted),
+            Some(Err(Stop::Failed(error))) if error.is_outage() => {}
+            Some(Err(stop)) => return Err(stop),
+            None => {}
+        }
+        Ok(())
     }
 
     async fn note_progress(&self, attempt: &Attempt<'_>, percent: u8, poster: bool) -> std::result::Result<(), Stop> {

@@ -50,6 +50,7 @@ pub(super) async fn insert_video(
         embed_hosts: Set(None),
         published_bytes: Set(None),
         packaged_generation_id: Set(None),
+        growing_generation_id: Set(None),
         packaged_facts: Set(None),
         plays_source: Set(false),
     };

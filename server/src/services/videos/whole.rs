@@ -60,7 +60,8 @@ impl Whole {
             // Behind the source, so that nothing is put into a cache again.
             Removal::Packaged(GenerationId(packaged)).note(db).await?;
         }
-        let published: BTreeSet<Uuid> = [self.video.generation_id, self.video.poster_generation_id].into_iter().flatten().collect();
+        let given = [self.video.generation_id, self.video.poster_generation_id, self.video.growing_generation_id];
+        let published: BTreeSet<Uuid> = given.into_iter().flatten().collect();
         for generation in &published {
             Removal::Published(GenerationId(*generation)).note(db).await?;
         }

@@ -32,7 +32,7 @@ async fn progress_grows_and_the_poster_comes_first() {
                 assert!(poster);
                 break renditions;
             }
-            TranscodeState::Running { percent, poster } => {
+            TranscodeState::Running { percent, poster, .. } => {
                 if poster && !poster_before_end {
                     poster_before_end = true;
                     let key = StorageKey::published(generation, POSTER_FILE).expect("a key");

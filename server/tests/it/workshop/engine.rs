@@ -170,8 +170,8 @@ impl Transcoder for FakeTranscoder {
         let asked = self.engine.seen().news.get(id).cloned().filter(|_| !self.engine.manners.silent);
         let news = self.heard.lock().expect("not poisoned").get(id).cloned().or(asked);
         match news {
-            None => Ok(TranscodeState::Running { percent: 0, poster: false }),
-            Some(EncodeNews::Progress { percent }) => Ok(TranscodeState::Running { percent, poster: false }),
+            None => Ok(TranscodeState::Running { percent: 0, poster: false, grown: Vec::new() }),
+            Some(EncodeNews::Progress { percent }) => Ok(TranscodeState::Running { percent, poster: false, grown: Vec::new() }),
             Some(EncodeNews::Done) => Ok(TranscodeState::Done { renditions: vec![rendition()], poster: false }),
             Some(EncodeNews::Failed { code, detail }) => Err(TranscodeError::Engine(format!("{code}: {detail}"))),
             Some(EncodeNews::Canceled) => Err(TranscodeError::Engine("somebody canceled it".into())),
@@ -201,7 +201,7 @@ async fn opened(gate: &watch::Sender<bool>) {
 }
 
 /// Four silent seconds.
-fn facts() -> SourceFacts {
+pub(crate) fn facts() -> SourceFacts {
     SourceFacts {
         container: Container::Mp4,
         duration_ms: 4_000,
@@ -229,7 +229,7 @@ fn facts() -> SourceFacts {
     }
 }
 
-fn rendition() -> Rendition {
+pub(crate) fn rendition() -> Rendition {
     Rendition {
         name: "360p".into(),
         track: Track::Video { width: 640, height: 360, frame_rate: FrameRate { numerator: 25, denominator: 1 } },

@@ -17,7 +17,7 @@ async fn reports_alone_bring_it_to_its_end_in_whatever_order_they_come() {
     bench.put_output(ours.generation).await;
     let id = bench.start(&ours).await;
     let percent = async || match bench.transcoder.poll(&id).await {
-        Ok(TranscodeState::Running { percent, poster: false }) => percent,
+        Ok(TranscodeState::Running { percent, poster: false, .. }) => percent,
         other => panic!("{other:?}"),
     };
     for (at_ms, told, expected) in [(10, 40, 40), (20, 30, 40), (20, 30, 40), (5, 20, 40), (30, 100, 99)] {
