@@ -20,7 +20,7 @@ use domain::{
     ids::GenerationId,
     ladder::{AudioPlan, Ladder, Rung},
     playlist::{MediaPlaylist, Segment},
-    source::{AudioFacts, SourceFacts},
+    source::{AudioFacts, FrameRate, SourceFacts},
 };
 use futures::future::join_all;
 use tokio::{sync::Notify, task::spawn_blocking, time::timeout};
@@ -76,7 +76,7 @@ struct Output {
 
 /// What becomes of it.
 enum Plan {
-    Picture(Rung, SourceFacts),
+    Picture(Rung, FrameRate),
     Sound(AudioPlan, AudioFacts),
 }
 
@@ -106,7 +106,7 @@ impl<'a> Growth<'a> {
             Some(cuts) => cuts.longest_us(facts.duration_ms.saturating_mul(1_000)).div_ceil(1_000_000) + 1,
             None => u64::from(SEGMENT_SECONDS) + distance_ms.div_ceil(1_000),
         };
-        let pictures = ladder.rungs.iter().map(|rung| Plan::Picture(rung.clone(), facts.clone()));
+        let pictures = ladder.rungs.iter().map(|rung| Plan::Picture(rung.clone(), collect::planned_rate(rung, facts)));
         let sound = ladder.audio.clone().zip(facts.audio.clone()).map(|(plan, audio)| Plan::Sound(plan, audio));
         let plans = pictures.chain(sound).filter(|_| !unbounded);
         let outputs = plans.map(|plan| Output { plan, kept: Kept::default(), codec: String::new(), told: 0 }).collect();
@@ -229,7 +229,7 @@ impl Output {
         let codec = self.codec.clone();
         let playlist = MediaPlaylist { init: INIT.to_owned(), segments };
         let rendition = match &self.plan {
-            Plan::Picture(rung, facts) => collect::picture(rung, collect::planned_rate(rung, facts), codec, playlist),
+            Plan::Picture(rung, frame_rate) => collect::picture(rung, *frame_rate, codec, playlist),
             Plan::Sound(plan, audio) => collect::sound(plan, audio, codec, playlist),
         };
         Some(Grown { rendition, first, target_seconds })
