@@ -29,7 +29,7 @@ fn a_clip_goes_from_upload_to_playback_and_leaves_nothing() {
     for name in ["upload", "processing", "playback", "removal"] {
         assert!(line(&report, name).starts_with("ok "), "{report}");
     }
-    assert!(line(&report, "playback").contains("3 playlists and 5 files"), "{report}");
+    assert!(line(&report, "playback").contains("4 playlists and 7 files"), "{report}");
     let stored = |name: &str| std::fs::read_dir(folder.path().join("data/store").join(name)).into_iter().flatten().count();
     assert_eq!((stored("sources"), stored("published")), (0, 0), "{report}");
 }

@@ -12,11 +12,11 @@ from pathlib import Path
 
 PART_SIZE = 8 * 1024 * 1024
 
-# Name, what ffmpeg makes it of, seconds, bytes of the tail, and how often it is chosen. Some are copied by the ladder, some are encoded for
+# Name, what ffmpeg makes it of, seconds, bytes of the tail, and how often it is chosen. Some are what viewers get themselves, some are encoded for
 # seconds; some are one part, some several.
 RECIPES = [
     ("short.mp4", "-f lavfi -i testsrc2=s=320x180:r=30 -c:v libx264 -preset ultrafast -pix_fmt yuv420p", 2, 50_000, 3),
-    ("sound.mp4", "-f lavfi -i testsrc2=s=320x180:r=25 -f lavfi -i sine=440 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac", 3, 9_000_000, 3),
+    ("sound.mp4", "-f lavfi -i testsrc2=s=640x360:r=25 -f lavfi -i sine=440 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac", 3, 9_000_000, 3),
     ("encoded.mp4", "-f lavfi -i testsrc2=s=640x360:r=30 -c:v mpeg4 -q:v 5", 5, 200_000, 2),
     ("long.mp4", "-f lavfi -i testsrc2=s=854x480:r=30 -c:v mpeg4 -q:v 5", 9, 18_000_000, 1),
     ("parts.mp4", "-f lavfi -i testsrc2=s=320x180:r=30 -c:v mpeg4 -q:v 5", 4, 26_000_000, 2),

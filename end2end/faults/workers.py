@@ -166,7 +166,7 @@ def clip() -> bytes:
     """Some seconds of a test picture."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "clip.mp4"
-        source = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=4", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
+        source = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=4", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
         subprocess.run(["ffmpeg", "-v", "error", *source, str(file)], check=True)
         return file.read_bytes()
 

@@ -40,7 +40,7 @@ test("a film plays on over a killed server, also where nothing was loaded yet", 
 
 test("a film plays on while it is processed once more, and afterwards", async ({ page, request, apiKey, server }) => {
   test.setTimeout(900_000);
-  const film = await finished(request, apiKey, clip("long.mp4"), "Over a new encode");
+  const film = await finished(request, apiKey, clip("long.mkv"), "Over a new encode");
   await page.goto(`/watch/${film.playbackId}`);
   await expectToPlay(page);
   server.command(["job", "encode", film.videoId]);

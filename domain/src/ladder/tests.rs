@@ -73,6 +73,18 @@ fn an_ordinary_upload_keeps_its_own_samples() {
 }
 
 #[test]
+fn what_viewers_get_from_the_source_itself_is_not_made() {
+    let cuts = Cuts { begins_us: 0, at_us: vec![4_000_000] };
+    let whole = plan(&source(1920, 1080));
+    let beside = whole.beside(cuts.clone(), true).expect("its picture is copied");
+    assert_eq!((&beside.rungs[..], &beside.audio), (&whole.rungs[1..], &None));
+    assert!(!beside.copies() && !beside.is_empty() && beside.beside == Some(cuts.clone()));
+    assert_eq!(whole.beside(cuts.clone(), false).expect("its picture is copied").audio, Some(AudioPlan::Copy), "the sound is not there");
+    assert!(plan(&source(320, 180)).beside(cuts.clone(), true).expect("its picture is copied").is_empty());
+    assert_eq!(encode_all(&source(1920, 1080)).beside(cuts, true), None);
+}
+
+#[test]
 fn an_engine_that_cannot_copy_gets_the_same_rungs_to_encode() {
     let facts = source(1920, 1080);
     let (planned, encoded) = (plan(&facts), encode_all(&facts));

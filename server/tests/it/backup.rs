@@ -18,15 +18,13 @@ use uuid::Uuid;
 use crate::app::{App, Somebody, files_below};
 
 const CLIP: &[u8] = include_bytes!("../../../src/doctor/clip.mp4");
-/// Large enough for a rendition beside the source.
-const CARS: &[u8] = include_bytes!("../media/car-detection.mp4");
 
 fn backup_of(app: &App) -> Backup {
     Backup { db: app.db.clone(), store: app.state.store.clone(), data_dir: app.folder.path().to_path_buf() }
 }
 
 async fn a_video(app: &mut App, who: &Somebody) -> String {
-    let video = app.upload(who, "car-detection.mp4", CARS).await;
+    let video = app.upload(who, "clip.mp4", CLIP).await;
     app.work();
     assert_eq!(app.settled(who, &video).await["status"], "done");
     video

@@ -17,8 +17,6 @@ use uuid::Uuid;
 use crate::app::{App, files_below};
 
 const CLIP: &[u8] = include_bytes!("../../../src/doctor/clip.mp4");
-/// Large enough for a rendition beside the source.
-const CARS: &[u8] = include_bytes!("../media/car-detection.mp4");
 const DAY_MS: i64 = 24 * 3_600_000;
 
 async fn run(audit: &StoreAudit, deep: bool, repair: bool, grace_ms: i64) -> AuditReport {
@@ -34,7 +32,7 @@ async fn what_is_missing_is_told_and_what_nobody_names_goes_when_it_is_old() {
     let mut app = App::start().await;
     let ada = app.somebody("ada@example.com").await;
     let audit = app.store_audit();
-    let video = app.upload(&ada, "car-detection.mp4", CARS).await;
+    let video = app.upload(&ada, "clip.mp4", CLIP).await;
     app.begin(&ada, "on its way.mp4", 5_000).await;
     let worker = app.work();
     assert_eq!(app.settled(&ada, &video).await["status"], "done");
