@@ -12,8 +12,8 @@ use sea_orm::{
 use server::{
     clock::now_ms,
     db::entity::{
-        alert_notices, alerts, api_keys, audit_log, grants, growing_renditions, growing_segments, invites, jobs, removals, renditions,
-        sessions, store_audits, titles, uploads, users, videos,
+        alert_notices, alerts, api_keys, audit_log, grants, invites, jobs, removals, renditions, sessions, store_audits, titles, uploads,
+        users, videos,
     },
     services::{
         alerts::rules::given_up_query,
@@ -52,7 +52,6 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("grants of a video", named::list_query(owner, VideoId(video)).build(backend)),
         ("media in memory that are published", withdrawals::published_query(&[Uuid::nil(), Uuid::now_v7()]).build(backend)),
         ("media in memory that are packaged", withdrawals::packaged_query(&[Uuid::nil(), Uuid::now_v7()]).build(backend)),
-        ("media in memory that grow", withdrawals::growing_query(&[Uuid::nil(), Uuid::now_v7()]).build(backend)),
         ("private media", private_media::private_query().build(backend)),
         ("due job", leases::due_query(now).build(backend)),
         ("running jobs", leases::running_query().build(backend)),
@@ -76,8 +75,6 @@ fn questions(backend: DbBackend, user: Uuid, video: Uuid, handle: &str) -> Vec<(
         ("last checks of the store", store_audit::last_query().build(backend)),
         ("by playback id", videos::Entity::by_playback_id(handle).build(backend)),
         ("renditions of a generation", renditions::Entity::of(video).build(backend)),
-        ("renditions that grow", growing_renditions::Entity::of(video).build(backend)),
-        ("segments that grow", growing_segments::Entity::of(video).build(backend)),
         ("keys of an account", list_query(owner).build(backend)),
         ("key by its secret", working().filter(api_keys::Column::SecretHash.eq(format!("{:064}", 7))).build(backend)),
         ("sessions of an account", signed_in::list_query(owner, now).build(backend)),
