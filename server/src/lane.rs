@@ -216,7 +216,7 @@ mod tests {
             match (polls, may_block()) {
                 (1, false) | (3, false) => Poll::Pending,
                 (2, true) => {
-                    open = None;
+                    drop(open.take());
                     Poll::Pending
                 }
                 other => Poll::Ready(other),
