@@ -158,6 +158,10 @@ bench-takeover: setup-test site ## How long until another worker has a dead one'
 bench-delivery: build ## Signed segments from memory and disk, beside nginx and Varnish (ARGS="--short --json FILE")
 	@benches/delivery/run.sh $(abspath $(TARGET)/release/millrace) $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: build ## Uploads in parts and by tus, in memory and on disk, beside @tus/server, @uploadx/core and nginx PUT (ARGS="--short --json FILE")
+	@benches/ingest/run.sh $(abspath $(TARGET)/release/millrace) $(ARGS)
+
 .PHONY: bench-s3-upload
 bench-s3-upload: build setup-aws ## Upload to S3 through our presigned parts, beside boto3
 	@benches/s3-upload/run.sh $(abspath $(TARGET)/release/millrace)

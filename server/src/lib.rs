@@ -12,6 +12,7 @@ pub mod disk;
 pub mod error;
 pub mod failpoints;
 pub mod http;
+mod lane;
 pub mod packager;
 pub mod ports;
 pub mod process_name;

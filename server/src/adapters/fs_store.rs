@@ -9,12 +9,10 @@ use std::{
     collections::HashMap,
     fmt,
     io::ErrorKind,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bytes::BytesMut;
 use domain::{
     ids::GenerationId,
     storage_key::StorageKey,
@@ -33,24 +31,24 @@ use crate::{
 mod append;
 mod arriving;
 mod disk;
+mod gathering;
 mod inventory;
 mod ledger;
 mod reads;
 mod sweep;
 
 use disk::{Writing, blocking, disk, make_folder, preallocate, sync_folder};
+use gathering::{Buffers, Gathering};
 use ledger::Ledger;
 use reads::{read_pieces, sizes_below};
 use sweep::{STREAM_PREFIX, sweep, try_writing};
-
-/// Bytes gathered before they are handed to the disk.
-const WRITE_BUFFER: usize = 512 * 1024;
 
 /// A store below one folder.
 #[derive(Debug)]
 pub struct FsStore {
     root: PathBuf,
     locks: PartLocks,
+    buffers: Buffers,
 }
 
 impl fmt::Display for FsStore {
@@ -73,7 +71,7 @@ impl FsStore {
             root.canonicalize().map_err(disk)
         })
         .await?;
-        Ok(Self { root, locks: PartLocks::default() })
+        Ok(Self { root, locks: PartLocks::default(), buffers: Buffers::default() })
     }
 
     fn path(&self, key: &StorageKey) -> PathBuf {
@@ -118,34 +116,33 @@ impl FsStore {
     /// Writes `body` at `offset` of a file, up to `length` bytes, and says how many came and what their checksum is. Stops when `evicted`
     /// says that somebody else sends the same part.
     async fn write_at(
-        writing: Arc<Writing>,
-        mut offset: u64,
+        &self,
+        writing: &Arc<Writing>,
+        offset: u64,
         length: u64,
         mut body: ByteStream,
         evicted: impl Future<Output = ()>,
     ) -> Result<(u64, u32), BlobError> {
         let (mut written, mut crc) = (0_u64, 0_u32);
-        let mut buffer = BytesMut::with_capacity(WRITE_BUFFER);
+        let mut gathering = Gathering::default();
         tokio::pin!(evicted);
         loop {
-            let chunk = tokio::select! {
+            let piece = tokio::select! {
                 () = &mut evicted => return Err(BlobError::BodyInterrupted("the part was sent again".into())),
-                chunk = body.next() => chunk.transpose().map_err(|error| BlobError::BodyInterrupted(error.to_string()))?,
+                piece = body.next() => piece.transpose().map_err(|error| BlobError::BodyInterrupted(error.to_string()))?,
             };
-            let at_end = chunk.is_none();
-            if let Some(chunk) = chunk {
-                written += chunk.len() as u64;
-                if written > length {
-                    return Err(BlobError::SizeMismatch);
-                }
-                crc = crc32c::crc32c_append(crc, &chunk);
-                buffer.extend_from_slice(&chunk);
+            let at_end = piece.is_none();
+            let mut piece = piece.unwrap_or_default();
+            if written + gathering.len() + piece.len() as u64 > length {
+                return Err(BlobError::SizeMismatch);
             }
-            if !buffer.is_empty() && (at_end || buffer.len() >= WRITE_BUFFER) {
-                let (writing, bytes) = (Arc::clone(&writing), buffer.split().freeze());
-                let count = bytes.len() as u64;
-                blocking(move || writing.file.write_all_at(&bytes, offset).map_err(disk)).await?;
-                offset += count;
+            while !piece.is_empty() || at_end {
+                let load = if at_end { gathering.rest() } else { gathering.take(&mut piece, &self.buffers) };
+                let Some(load) = load else { break };
+                let load = load.write(writing, offset + written).await?;
+                crc = crc32c::crc32c_append(crc, &load);
+                written += load.len() as u64;
+                self.buffers.take_back(load);
             }
             if at_end {
                 return Ok((written, crc));
@@ -221,7 +218,7 @@ impl BlobStore for FsStore {
         }
         let evicted = turn.evicted();
         let writing = Arc::new(Writing { file, _turn: Some(turn) });
-        let (written, crc) = Self::write_at(Arc::clone(&writing), offset, length, body, evicted).await?;
+        let (written, crc) = self.write_at(&writing, offset, length, body, evicted).await?;
         if written != length {
             return Err(BlobError::SizeMismatch);
         }
@@ -297,7 +294,7 @@ impl BlobStore for FsStore {
             }
         })
         .await?;
-        let stored = match Self::write_at(Arc::clone(&writing), 0, max_size, body, std::future::pending()).await {
+        let stored = match self.write_at(&writing, 0, max_size, body, std::future::pending()).await {
             Ok((written, _)) => blocking(move || writing.file.sync_all().map_err(disk)).await.map(|()| written),
             Err(error) => Err(error),
         };

@@ -26,7 +26,9 @@ pub struct Object {
     pub etag: HeaderValue,
     bytes: Bytes,
     asked_again: AtomicBool,
-    place: Option<Place>,
+    kept: bool,
+    /// Where the bytes do not hold it themselves.
+    _place: Option<Place>,
 }
 
 /// Bytes on their way out, which keep their object.
@@ -39,7 +41,18 @@ impl AsRef<[u8]> for Lent {
 }
 
 impl Object {
+    /// An object of bytes that came from elsewhere.
     pub(super) fn new(key: StorageKey, bytes: Bytes, place: Option<Place>) -> Self {
+        let kept = place.is_some();
+        Self { kept, _place: place.map(Place::without_memory), ..Self::of(key, bytes) }
+    }
+
+    /// An object whose bytes were read into its place.
+    pub(super) fn held(key: StorageKey, bytes: Vec<u8>, place: Place) -> Self {
+        Self { kept: true, ..Self::of(key, place.hold(bytes)) }
+    }
+
+    fn of(key: StorageKey, bytes: Bytes) -> Self {
         let text = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("\"\""));
         Self {
             length: HeaderValue::from(bytes.len()),
@@ -49,7 +62,8 @@ impl Object {
             key,
             bytes,
             asked_again: AtomicBool::new(false),
-            place,
+            kept: false,
+            _place: None,
         }
     }
 
@@ -64,7 +78,7 @@ impl Object {
     }
 
     pub(super) fn has_place(&self) -> bool {
-        self.place.is_some()
+        self.kept
     }
 
     pub(super) fn ask(&self) {

@@ -1,11 +1,9 @@
 //! Where the bytes of an object come from that is not in memory: the store, or a source that it is made of.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
-use bytes::Bytes;
 use domain::storage_key::StorageKey;
 use futures::TryStreamExt;
-use rustix::{buffer::spare_capacity, io::pread};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -27,8 +25,9 @@ pub(super) async fn obtain(store: Arc<dyn BlobStore>, packages: Packages, cache:
         }
     }
     let made = make(&packages, &key).await?;
-    let Some(place) = cache.place_for(made.size()) else { return Ok(Found::NoRoom) };
-    Ok(Found::Object(Arc::new(Object::new(key, made.whole().await?, Some(place)))))
+    let Some((mut place, length)) = place(&cache, made.size()) else { return Ok(Found::NoRoom) };
+    let bytes = made.whole(place.memory(length)).await?;
+    Ok(Found::Object(Arc::new(Object::held(key, bytes, place))))
 }
 
 /// Whether an object is known to be made of a source.
@@ -59,26 +58,17 @@ async fn fetch(store: Arc<dyn BlobStore>, cache: MediaCache, key: StorageKey) ->
 fn read_file(cache: &MediaCache, key: StorageKey, path: &Path) -> Result<Found, BlobError> {
     let file = std::fs::File::open(path).map_err(from_disk)?;
     let size = file.metadata().map_err(from_disk)?.len();
-    let Some((place, length)) = place(cache, size) else { return Ok(Found::NoRoom) };
-    let mut bytes = Vec::with_capacity(length);
-    while bytes.len() < length {
-        // One call; a signal or a strange file system may give less than all.
-        let at = bytes.len() as u64;
-        match pread(&file, spare_capacity(&mut bytes), at) {
-            Ok(0) => return Err(from_disk(io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(from_disk(error.into())),
-        }
-    }
-    // Its capacity may be more than was asked for, and what lies behind the end is not the object's.
-    bytes.truncate(length);
-    Ok(Found::Object(Arc::new(Object::new(key, Bytes::from(bytes), Some(place)))))
+    let Some((mut place, length)) = place(cache, size) else { return Ok(Found::NoRoom) };
+    let mut bytes = place.memory(length);
+    file.read_exact_at(&mut bytes, 0).map_err(from_disk)?;
+    Ok(Found::Object(Arc::new(Object::held(key, bytes, place))))
 }
 
 async fn download(store: &dyn BlobStore, cache: &MediaCache, key: StorageKey) -> Result<Found, BlobError> {
     let read = store.get(&key, None).await?;
-    let Some((place, length)) = place(cache, read.size) else { return Ok(Found::NoRoom) };
-    let (mut bytes, mut body) = (Vec::with_capacity(length), read.body);
+    let Some((mut place, length)) = place(cache, read.size) else { return Ok(Found::NoRoom) };
+    let (mut bytes, mut body) = (place.memory(length), read.body);
+    bytes.clear();
     while let Some(piece) = body.try_next().await.map_err(from_disk)? {
         if bytes.len() + piece.len() > length {
             return Err(from_disk(io::ErrorKind::InvalidData.into()));
@@ -88,7 +78,7 @@ async fn download(store: &dyn BlobStore, cache: &MediaCache, key: StorageKey) ->
     if bytes.len() < length {
         return Err(from_disk(io::ErrorKind::UnexpectedEof.into()));
     }
-    Ok(Found::Object(Arc::new(Object::new(key, Bytes::from(bytes), Some(place)))))
+    Ok(Found::Object(Arc::new(Object::held(key, bytes, place))))
 }
 
 fn place(cache: &MediaCache, size: u64) -> Option<(Place, usize)> {

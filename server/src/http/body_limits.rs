@@ -25,12 +25,15 @@ use super::{
     progress::{Progress, Stalled},
     refused::Asker,
 };
-use crate::config::HttpSettings;
+use crate::{config::HttpSettings, lane::Lane};
 
 /// Largest body of everything but uploads, whose size has a setting of its own.
 const FORM_BYTES: u64 = 256 * 1024;
 /// What an upload has to send in `http.upload_idle_seconds`, at least.
 const LEAST_BYTES: u64 = 4 * 1024;
+
+/// A piece of an upload of this length says that it comes fast.
+const FAST_PIECE: u64 = 64 * 1024;
 
 /// What one body may cost.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +81,9 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
         return asker.refuse_and_close(Cut::TooLarge.problem());
     }
     let cut = Arc::new(OnceLock::new());
-    let request = request.map(|body| Body::new(LimitedBody::new(body, allowance, Arc::clone(&cut))));
+    let length = request.body().size_hint().exact().filter(|_| allowance.bytes == u64::MAX);
+    let way = length.zip(request.extensions().get::<Lane>().cloned());
+    let request = request.map(|body| Body::new(LimitedBody::new(body, allowance, Arc::clone(&cut)).by(way)));
     let response = next.run(request).await;
     // Whoever read the body saw it break off and knows no reason.
     match cut.get() {
@@ -94,12 +99,19 @@ struct LimitedBody {
     received: u64,
     progress: Progress,
     cut: Arc<OnceLock<Cut>>,
+    /// How long it will be, and the lane that it may come by, where it is an upload.
+    way: Option<(u64, Lane)>,
 }
 
 impl LimitedBody {
     fn new(inner: Body, allowance: Allowance, cut: Arc<OnceLock<Cut>>) -> Self {
         let Allowance { bytes, least, period } = allowance;
-        Self { inner, most: bytes, received: 0, progress: Progress::new(least, period), cut }
+        Self { inner, most: bytes, received: 0, progress: Progress::new(least, period), cut, way: None }
+    }
+
+    fn by(mut self, way: Option<(u64, Lane)>) -> Self {
+        self.way = way;
+        self
     }
 
     fn cut(&self, why: Cut) -> io::Error {
@@ -113,7 +125,24 @@ impl LimitedBody {
         if self.received > self.most {
             return Err(self.cut(Cut::TooLarge));
         }
+        if let Some((length, lane)) = &self.way
+            && bytes >= FAST_PIECE
+        {
+            lane.enter(length.saturating_sub(self.received));
+        }
         self.progress.moved(bytes).map_err(|Stalled| self.cut(Cut::TooSlow))
+    }
+
+    fn leave_lane(&self) {
+        if let Some((_, lane)) = &self.way {
+            lane.leave();
+        }
+    }
+}
+
+impl Drop for LimitedBody {
+    fn drop(&mut self) {
+        self.leave_lane();
     }
 }
 
@@ -128,7 +157,10 @@ impl HttpBody for LimitedBody {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 Poll::Ready(Some(this.arrived(bytes).map(|()| frame).map_err(Into::into)))
             }
-            Poll::Ready(other) => Poll::Ready(other.map(|result| result.map_err(Into::into))),
+            Poll::Ready(other) => {
+                this.leave_lane();
+                Poll::Ready(other.map(|result| result.map_err(Into::into)))
+            }
             Poll::Pending => this.progress.wait(context).map(|Stalled| Some(Err(this.cut(Cut::TooSlow).into()))),
         }
     }

@@ -29,11 +29,15 @@ use tokio::{
 use tower::{Service, ServiceExt};
 
 use super::rate_limits::network;
-use crate::config::HttpSettings;
+use crate::{
+    config::HttpSettings,
+    lane::{Lane, Lanes},
+};
 
+mod lane_stream;
 mod taken_stream;
 
-use self::taken_stream::TakenStream;
+use self::{lane_stream::LaneStream, taken_stream::TakenStream};
 
 /// Most bytes of a request's line and headers. A session's cookie and a proxy's headers take a tenth of it.
 const HEADER_BYTES: usize = 32 * 1024;
@@ -59,6 +63,7 @@ where
         .max_header_size(HEADER_BYTES);
     let patience = Duration::from_secs(settings.answer_idle_seconds);
     let graceful = GracefulShutdown::new();
+    let (lanes, _open) = Lanes::open();
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -73,15 +78,19 @@ where
         };
         // Answers go out as they are written; small ones must not wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
+        let lane = Lane::default();
+        let on_the_way = lane.clone();
         let service = answering.clone().map_request(move |request: axum::http::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(address));
+            request.extensions_mut().insert(on_the_way.clone());
             request
         });
-        let stream = TokioIo::new(TakenStream::new(stream, patience));
+        let stream = TokioIo::new(TakenStream::new(LaneStream::new(stream, lane.clone()), patience));
         let connection = graceful.watch(http.serve_connection(stream, TowerToHyperService::new(service)));
+        let driven = lanes.clone().drive(connection, lane);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Some(Err(error)) = driven.await {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop((place, seat));

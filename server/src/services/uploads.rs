@@ -38,7 +38,9 @@ use crate::{
 };
 
 mod checksum;
+mod goes_on;
 mod next;
+mod noting;
 pub mod quota;
 mod rows;
 pub mod single;
@@ -47,6 +49,7 @@ mod unfinished;
 
 pub use self::next::Next;
 use self::{
+    noting::Noting,
     quota::{Arriving, Usage},
     rows::{insert_upload, insert_video},
 };
@@ -68,6 +71,7 @@ pub struct Uploads {
     storage: Storage,
     limits: UploadLimits,
     arriving: Arriving,
+    noting: Noting,
 }
 
 /// How a file comes.
@@ -103,7 +107,7 @@ impl Uploads {
         storage: Storage,
         limits: UploadLimits,
     ) -> Self {
-        Self { db, store, next, changes, videos, storage, limits, arriving: Arriving::default() }
+        Self { db, store, next, changes, videos, storage, limits, arriving: Arriving::default(), noting: Noting::default() }
     }
 
     /// The largest file taken, in bytes.
@@ -232,7 +236,7 @@ impl Uploads {
         if length.is_some_and(|length| length != size) {
             return Err(BlobError::SizeMismatch.into());
         }
-        let (key, multipart) = (StorageKey::Source { upload }, MultipartId(row.multipart_id));
+        let (key, multipart) = (StorageKey::Source { upload }, MultipartId(row.multipart_id.clone()));
         let mut span = Span::begin("upload.part", row.trace_parent.as_deref());
         span.note("millrace.part", i64::from(number));
         let receipt = self.store.put_part(&key, &multipart, plan, number, crc32c, body).await?;
@@ -246,8 +250,7 @@ impl Uploads {
         // A store elsewhere is asked for what it has, but not at each of thousands of parts.
         let asked = self.store.presigner().is_none() || now_ms() - row.updated_at_ms >= LIST_PARTS_EVERY_MS;
         if !row.complete && asked {
-            let received = self.store.list_parts(&key, &multipart).await?.len() as u64;
-            self.note_progress(user, VideoId(row.video_id), upload, received * 100 / u64::from(plan.part_count().max(1))).await?;
+            self.note_soon(user, &row);
         }
         Ok(receipt)
     }

@@ -50,6 +50,7 @@ mod transcoder_contract;
 mod tus;
 mod upload_abuse;
 mod uploads;
+mod uploads_fast;
 mod uploads_resumed;
 mod worker;
 mod worker_faults;

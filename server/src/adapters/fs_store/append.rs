@@ -1,9 +1,8 @@
 //! Appending to an upload: bytes are written behind one another into the same preallocated file that parts go into, and noted in the same
 //! ledger once they are on the disk.
 
-use std::{os::unix::fs::FileExt, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
 use domain::{
     storage_key::StorageKey,
     upload::{PartPlan, PartReceipt},
@@ -12,8 +11,9 @@ use futures::StreamExt;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    FsStore, WRITE_BUFFER,
+    FsStore,
     disk::{Writing, blocking, disk},
+    gathering::{Buffers, Gathering, Load},
     ledger::Ledger,
 };
 use crate::{
@@ -40,7 +40,7 @@ struct Appending {
     /// The part that is being filled, as far as it is written.
     filling: PartReceipt,
     /// Bytes that have arrived and are not written yet.
-    buffer: BytesMut,
+    gathering: Gathering,
 }
 
 impl Appending {
@@ -50,24 +50,31 @@ impl Appending {
         (u64::from(self.filling.number - 1) * self.plan.part_size + self.filling.size).min(self.plan.file_size)
     }
 
-    /// Writes what has arrived.
-    async fn write(&mut self) -> Result<(), BlobError> {
-        let (bytes, offset) = (self.buffer.split().freeze(), self.offset());
-        let writing = Arc::clone(&self.writing);
-        let written = bytes.clone();
-        blocking(move || writing.file.write_all_at(&written, offset).map_err(disk)).await?;
-        self.count(bytes);
+    /// Writes a load, and accounts for it.
+    async fn write(&mut self, load: Load, buffers: &Buffers) -> Result<(), BlobError> {
+        let load = load.write(&self.writing, self.offset()).await?;
+        self.count(&load);
+        buffers.take_back(load);
         Ok(())
     }
 
+    /// Writes what has arrived and was not enough to be written.
+    async fn write_rest(&mut self, buffers: &Buffers) -> Result<(), BlobError> {
+        match self.gathering.rest() {
+            Some(load) => self.write(load, buffers).await,
+            None => Ok(()),
+        }
+    }
+
     /// Accounts for bytes that are written.
-    fn count(&mut self, mut bytes: Bytes) {
+    fn count(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (_, length) = self.plan.part_range(self.filling.number).unwrap_or_default();
             let room = usize::try_from(length - self.filling.size).unwrap_or(usize::MAX);
-            let piece = bytes.split_to(room.min(bytes.len()));
+            let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+            bytes = rest;
             self.filling.size += piece.len() as u64;
-            self.filling.crc32c = crc32c::crc32c_append(self.filling.crc32c, &piece);
+            self.filling.crc32c = crc32c::crc32c_append(self.filling.crc32c, piece);
             if self.filling.size == length {
                 let next = PartReceipt { number: self.filling.number + 1, size: 0, crc32c: 0 };
                 self.filled.push(std::mem::replace(&mut self.filling, next));
@@ -97,6 +104,7 @@ impl Appending {
         keep: Keep,
         evicted: impl Future<Output = ()>,
         safe: &watch::Sender<u64>,
+        buffers: &Buffers,
     ) -> Result<(), BlobError> {
         tokio::pin!(evicted);
         let mut room = self.plan.file_size - self.offset();
@@ -105,11 +113,11 @@ impl Appending {
                 () = &mut evicted => return Err(BlobError::BodyInterrupted("somebody else goes on with the upload".into())),
                 piece = body.next() => piece.transpose().map_err(|error| BlobError::BodyInterrupted(error.to_string()))?,
             };
-            let Some(piece) = piece else { return Ok(()) };
+            let Some(mut piece) = piece else { return Ok(()) };
             room = room.checked_sub(piece.len() as u64).ok_or(BlobError::SizeMismatch)?;
-            self.buffer.extend_from_slice(&piece);
-            if self.buffer.len() >= WRITE_BUFFER {
-                self.write().await?;
+            while !piece.is_empty() {
+                let Some(load) = self.gathering.take(&mut piece, buffers) else { break };
+                self.write(load, buffers).await?;
                 if keep == Keep::WhatArrives && !self.filled.is_empty() {
                     safe.send_replace(self.note().await?);
                 }
@@ -147,9 +155,9 @@ impl FsStore {
                 return Err(BlobError::BegunOtherwise);
             }
             ledger.shorten(&folder).map_err(disk)?;
-            let (filled, filling, buffer) = (Vec::new(), ledger.reached(), BytesMut::with_capacity(WRITE_BUFFER));
+            let (filled, filling, gathering) = (Vec::new(), ledger.reached(), Gathering::default());
             let writing = Arc::new(Writing { file, _turn: Some(turn) });
-            Ok((Appending { writing, folder, plan, filled, filling, buffer }, ledger))
+            Ok((Appending { writing, folder, plan, filled, filling, gathering }, ledger))
         })
         .await
     }
@@ -184,11 +192,11 @@ impl AppendBytes for FsStore {
         if ledger.bytes() != offset {
             return Err(BlobError::OffsetMismatch(ledger.bytes()));
         }
-        let taken = appending.take(body, keep, evicted, safe).await;
+        let taken = appending.take(body, keep, evicted, safe, &self.buffers).await;
         if keep == Keep::TheWhole && taken.is_err() {
             return taken.map(|()| offset);
         }
-        appending.write().await?;
+        appending.write_rest(&self.buffers).await?;
         let reached = if appending.offset() > offset { appending.note().await? } else { offset };
         safe.send_replace(reached);
         taken.map(|()| reached)

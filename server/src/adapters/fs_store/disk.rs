@@ -4,7 +4,7 @@ use std::{io::ErrorKind, path::Path};
 
 use tokio::task::spawn_blocking;
 
-use crate::{adapters::part_locks::Turn, ports::blob_store::BlobError};
+use crate::{adapters::part_locks::Turn, lane, ports::blob_store::BlobError};
 
 /// Maps what the disk says to what the port says.
 pub(super) fn disk(error: std::io::Error) -> BlobError {
@@ -15,8 +15,11 @@ pub(super) fn disk(error: std::io::Error) -> BlobError {
     }
 }
 
-/// Runs a piece of disk work where it may block.
+/// Runs a piece of disk work where it may block: here, if this thread may.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
+    if lane::may_block() {
+        return work();
+    }
     spawn_blocking(work).await.map_err(|error| BlobError::Unavailable(Box::new(error)))?
 }
 

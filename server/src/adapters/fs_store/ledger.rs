@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     io::{Read, Write},
+    os::unix::fs::FileExt,
     path::Path,
 };
 
@@ -119,10 +120,11 @@ fn line(kind: char, part: &PartReceipt) -> String {
 fn append(folder: &Path, lines: &str) -> std::io::Result<()> {
     let path = folder.join(FILE);
     let mut file = std::fs::OpenOptions::new().append(true).read(true).open(&path)?;
-    let torn = {
-        let text = std::fs::read(&path)?;
-        !text.is_empty() && !text.ends_with(b"\n")
-    };
+    let (length, mut last) = (file.metadata()?.len(), [b'\n']);
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    let torn = last != *b"\n";
     // A line torn by a crash is closed first, so that it cannot swallow the next one.
     let lines = if torn { format!("\n{lines}") } else { lines.to_owned() };
     file.write_all(lines.as_bytes())?;

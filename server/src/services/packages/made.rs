@@ -1,13 +1,14 @@
 //! One file of a packaged generation: bytes that are made, and ranges of the source behind them.
 
-use std::{ops::Range, sync::Arc};
+use std::{fs::File, ops::Range, os::unix::fs::FileExt, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::task::spawn_blocking;
 
 use super::{BEGINNING, NotPackaged, Ready, reading::Reading};
 use crate::{
-    packager::{Media, Segment, Source, read_segment},
+    packager::{Media, ReadError, Segment, Source, read_segment},
     ports::blob_store::{BlobError, BlobRead, ByteRange},
 };
 
@@ -67,20 +68,34 @@ impl Made {
         }
     }
 
-    /// All of it, in memory.
+    /// All of it, written over `memory`, which has its length.
     ///
     /// # Errors
     /// The source cannot be read, or is not what its tables say.
-    pub async fn whole(self) -> Result<Bytes, BlobError> {
+    pub async fn whole(self, mut memory: Vec<u8>) -> Result<Vec<u8>, BlobError> {
         let (ready, media, segment, reading) = match self.0 {
-            Kind::Whole(bytes) => return Ok(bytes),
+            Kind::Whole(bytes) => {
+                memory.clear();
+                memory.extend_from_slice(&bytes);
+                return Ok(memory);
+            }
             Kind::Segment { ready, media, segment, reading } => (ready, media, segment, reading),
         };
-        let pieces = read_segment(&reading, &segment, reading.gap()).await.map_err(NotPackaged::from)?;
-        if let Some(beginning) = pieces.get(1) {
+        let header = segment.header.len();
+        let beginning = header..header + segment.ranges.first().map_or(0, |range| (range.end - range.start).min(BEGINNING) as usize);
+        let whole = match reading.file() {
+            Some(file) => read_into(file, segment, memory).await?,
+            None => {
+                let pieces = read_segment(&reading, &segment, reading.gap()).await.map_err(NotPackaged::from)?;
+                memory.clear();
+                pieces.iter().for_each(|piece| memory.extend_from_slice(piece));
+                memory
+            }
+        };
+        if let Some(beginning) = whole.get(beginning).filter(|beginning| !beginning.is_empty()) {
             check(&ready, media, beginning)?;
         }
-        Ok(pieces.concat().into())
+        Ok(whole)
     }
 
     /// It or a range of it, piece by piece.
@@ -125,11 +140,28 @@ impl Made {
 }
 
 /// The tables call many pictures key frames that are none.
-fn check(ready: &Ready, media: Media, beginning: &Bytes) -> Result<(), BlobError> {
+fn check(ready: &Ready, media: Media, beginning: &[u8]) -> Result<(), BlobError> {
     if matches!(media, Media::Video) {
         ready.package.check_beginning(beginning.get(..BEGINNING as usize).unwrap_or(beginning)).map_err(NotPackaged::from)?;
     }
     Ok(())
+}
+
+/// Reads a segment's ranges from a local file to where they belong. Reading over what lies between them would cost a copy.
+async fn read_into(file: Arc<File>, segment: Segment, mut memory: Vec<u8>) -> Result<Vec<u8>, BlobError> {
+    let wrong = || BlobError::from(NotPackaged::from(ReadError::WrongLength));
+    let read = move || {
+        let (header, mut rest) = memory.split_at_mut_checked(segment.header.len()).ok_or_else(wrong)?;
+        header.copy_from_slice(&segment.header);
+        for range in segment.ranges {
+            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            let (place, behind) = rest.split_at_mut_checked(length).ok_or_else(wrong)?;
+            file.read_exact_at(place, range.start).map_err(|error| BlobError::Unavailable(Box::new(error)))?;
+            rest = behind;
+        }
+        if rest.is_empty() { Ok(memory) } else { Err(wrong()) }
+    };
+    spawn_blocking(read).await.map_err(|error| BlobError::Unavailable(Box::new(error)))?
 }
 
 /// The pieces of a segment, none too large.

@@ -67,6 +67,14 @@ impl Reading {
         }
     }
 
+    /// The file, where it is a local one.
+    pub(super) fn file(&self) -> Option<Arc<File>> {
+        match self {
+            Self::Local(file) | Self::Arriving(file, _) => Some(Arc::clone(file)),
+            Self::Remote(..) => None,
+        }
+    }
+
     /// Whether all of these ranges are there.
     pub(super) fn has(&self, ranges: &[Range<u64>]) -> bool {
         match self {

@@ -15,11 +15,11 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 pub use super::checksum::{ALGORITHMS, Checksum};
-use super::{Uploads, Way, plan};
+use super::{Uploads, Way, goes_on::GoesOn, plan};
 use crate::{
     clock::now_ms,
     db::entity::uploads,
-    error::{Error, Result},
+    error::Result,
     ports::blob_store::{AppendBytes, BlobError, ByteStream, Keep, MultipartId},
     telemetry::{metrics, traces::Span},
 };
@@ -112,8 +112,7 @@ impl Uploads {
     pub async fn append(&self, user: UserId, upload: UploadId, piece: Piece) -> Result<Standing> {
         // A connection that breaks takes its handler with it; what has arrived is kept all the same.
         let uploads = self.clone();
-        let work = tokio::spawn(async move { uploads.append_here(user, upload, piece).await }.in_current_span());
-        work.await.map_err(|error| Error::broken(format!("appending ended early: {error}")))?
+        GoesOn::new(async move { uploads.append_here(user, upload, piece).await }.in_current_span()).await
     }
 
     async fn append_here(&self, user: UserId, upload: UploadId, mut piece: Piece) -> Result<Standing> {
@@ -146,8 +145,8 @@ impl Uploads {
             tokio::select! {
                 outcome = &mut appending => break outcome,
                 Ok(()) = safe.changed() => {
-                    let arrived = *safe.borrow_and_update();
-                    self.note_appended(user, &row, arrived).await;
+                    self.note_soon(user, &row);
+                    self.look_at(user, &row);
                 }
             }
         };
@@ -176,6 +175,11 @@ impl Uploads {
         if let Err(error) = self.note_progress(user, VideoId(row.video_id), UploadId(row.id), percent).await {
             tracing::debug!(%error, upload_id = %row.id, "cannot note how far an upload has come");
         }
+        self.look_at(user, row);
+    }
+
+    /// Looks whether the video plays by now.
+    fn look_at(&self, user: UserId, row: &uploads::Model) {
         let (video, upload) = (VideoId(row.video_id), UploadId(row.id));
         self.next.packages.part_arrived(user, video, upload, &MultipartId(row.multipart_id.clone()), plan(row));
     }

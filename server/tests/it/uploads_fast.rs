@@ -1,0 +1,130 @@
+//! Files that come as fast as a socket takes them, by connections that are driven in a lane: whatever happens to such a body, what is kept of it is what
+//! is kept of any other.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    http::{Method, StatusCode},
+    middleware,
+};
+use server::http::{body_limits, connections};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    app::{App, Somebody, noise},
+    workshop::eventually,
+};
+
+const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
+
+async fn serve(app: &App) -> SocketAddr {
+    let bounded = middleware::from_fn_with_state(app.state.clone(), body_limits::limit);
+    let (router, limits) = (app.router.clone().layer(bounded), app.state.settings.http.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { connections::serve(listener, router, &limits, std::future::pending()).await });
+    address
+}
+
+/// One connection of somebody's.
+struct Line<'a> {
+    stream: TcpStream,
+    who: &'a Somebody,
+}
+
+impl<'a> Line<'a> {
+    async fn to(address: SocketAddr, who: &'a Somebody) -> Self {
+        Self { stream: TcpStream::connect(address).await.expect("a connection"), who }
+    }
+
+    async fn begin(&mut self, method: &str, path: &str, headers: &[(&str, &str)], length: usize) {
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nauthorization: Bearer {}\r\n", self.who.key);
+        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+        self.stream.write_all(format!("{head}\r\n").as_bytes()).await.expect("it writes");
+    }
+
+    /// The status of the next answer, which is read to its end.
+    async fn status(&mut self) -> u16 {
+        let (mut text, mut piece) = (String::new(), [0; 4_096]);
+        loop {
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let head = head.to_ascii_lowercase();
+                let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok()).unwrap_or(0);
+                if body.len() >= length {
+                    return head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+                }
+            }
+            let read = self.stream.read(&mut piece).await.expect("it reads");
+            assert_ne!(read, 0, "it ended after {text}");
+            text.push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+    }
+
+    async fn part(&mut self, path: &str, crc32c: u32, bytes: &[u8], pause_at: Option<usize>) -> u16 {
+        self.begin("PUT", path, &[("x-millrace-crc32c", &format!("{crc32c:08x}"))], bytes.len()).await;
+        let (first, rest) = bytes.split_at(pause_at.unwrap_or_default());
+        self.stream.write_all(first).await.expect("it writes");
+        if pause_at.is_some() {
+            // Longer than anybody waits for a fast sender.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        self.stream.write_all(rest).await.expect("it writes");
+        self.status().await
+    }
+}
+
+#[tokio::test]
+async fn parts_follow_one_another_on_one_connection_with_a_pause_and_a_wrong_one_among_them() {
+    let app = App::start().await;
+    let (ada, address) = (app.somebody("ada@example.com").await, serve(&app).await);
+    let bytes = noise(3 * 8 * 1024 * 1024 + 77);
+    let ticket = app.begin(&ada, "fast.mp4", bytes.len()).await;
+    let mut line = Line::to(address, &ada).await;
+    for number in 1..=ticket.plan.part_count() {
+        let (offset, length) = ticket.plan.part_range(number).expect("a part of the plan");
+        let part = &bytes[offset as usize..(offset + length) as usize];
+        let (path, sum) = (ticket.part_url.replace("{number}", &number.to_string()), crc32c::crc32c(part));
+        if number == 3 {
+            assert_eq!(line.part(&path, sum ^ 1, part, None).await, 422, "other bytes than were announced");
+        }
+        assert_eq!(line.part(&path, sum, part, (number == 2).then_some(5_000_000)).await, 200, "part {number}");
+        assert_eq!(line.part(&path, sum, part, None).await, 200, "part {number} once more");
+    }
+    assert_eq!(app.complete(&ada, &ticket).await.status, StatusCode::OK);
+    let stored = std::fs::read(app.folder.path().join("store/sources").join(ticket.upload_id.to_string())).expect("the source");
+    assert!(stored == bytes);
+}
+
+#[tokio::test]
+async fn what_arrived_of_a_body_that_broke_off_is_kept_and_gone_on_from() {
+    let app = App::start().await;
+    let (ada, address) = (app.somebody("ada@example.com").await, serve(&app).await);
+    let bytes = noise(20_000_000);
+    let length = bytes.len().to_string();
+    let begun = app.ask(Some(&ada), Method::POST, "/api/v1/tus", &[TUS, ("upload-length", &length)], "").await;
+    let said = |name: &str| begun.headers[name].to_str().expect("text").to_owned();
+    let (location, video) = (said("location"), said("millrace-video-id"));
+    let offset = async || {
+        let head = app.ask(Some(&ada), Method::HEAD, &location, &[TUS], "").await;
+        head.headers["upload-offset"].to_str().expect("text").parse::<usize>().expect("a number")
+    };
+    let kind = ("content-type", "application/offset+octet-stream");
+    let mut line = Line::to(address, &ada).await;
+    line.begin("PATCH", &location, &[TUS, kind, ("upload-offset", "0")], bytes.len()).await;
+    line.stream.write_all(&bytes[..9_000_000]).await.expect("it writes");
+    line.stream.shutdown().await.expect("it ends");
+    // Asking where it stands would stop whoever still sends.
+    eventually("a part of it is safe", async || app.status(&ada, &video).await["progress"].as_u64() > Some(0)).await;
+    let at = offset().await;
+    assert!((8 * 1024 * 1024..=9_000_000).contains(&at), "{at}");
+    let mut line = Line::to(address, &ada).await;
+    line.begin("PATCH", &location, &[TUS, kind, ("upload-offset", &at.to_string())], bytes.len() - at).await;
+    line.stream.write_all(&bytes[at..]).await.expect("it writes");
+    assert_eq!(line.status().await, 204);
+    let stored = app.folder.path().join("store/sources").join(location.rsplit('/').next().expect("an id"));
+    assert!(std::fs::read(stored).expect("the source") == bytes);
+}
