@@ -16,21 +16,18 @@ use crate::{
         shortcuts,
     },
     live::Live,
-    pages::{
-        activity::ActivityPage, jobs::JobsPage, library::LibraryPage, not_found::NotFound, people::PeoplePage, settings::SettingsPage,
-        sign_in::SignInPage, sign_up::SignUpPage, storage::StoragePage, video::VideoPage,
-    },
+    pages::{ahead, later::Later, not_found::NotFound},
     session::Session,
     uploader::{
+        desk::{TrayPlace, Uploads},
         drop_overlay::{DropOverlay, FileChooser},
-        engine::Uploader,
-        tray::Tray,
     },
 };
 
 /// The document around the app, drawn on the server only.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let stylesheet = format!("/{}/{}.css", options.site_pkg_dir, options.output_name);
+    let loader = format!("/{}/__wasm_split.______________________.js", options.site_pkg_dir);
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -45,6 +42,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="manifest" href="/manifest.webmanifest"/>
                 <link rel="stylesheet" id="leptos" href=stylesheet/>
                 <AutoReload options=options.clone()/>
+                // What the two files of the hydration script import.
+                <link rel="modulepreload" href=loader crossorigin=""/>
                 <HydrationScripts options/>
                 <MetaTags/>
             </head>
@@ -63,9 +62,10 @@ pub fn App() -> impl IntoView {
     let announcer = Announcer::provide();
     let session = Session::provide();
     let chooser = FileChooser::provide();
-    Uploader::provide(announcer, session);
+    Uploads::provide(announcer, session);
     Live::provide(session.signed_in());
     shortcuts::listen(chooser);
+    ahead::listen();
     view! {
         <Title formatter=document_title/>
         <Router>
@@ -73,18 +73,18 @@ pub fn App() -> impl IntoView {
             <Header/>
             <main id="content" tabindex="-1">
                 <FlatRoutes fallback=NotFound>
-                    <Route path=path!("") view=LibraryPage ssr=SsrMode::Async/>
-                    <Route path=path!("videos/:id") view=VideoPage ssr=SsrMode::Async/>
-                    <Route path=path!("settings") view=SettingsPage ssr=SsrMode::Async/>
-                    <Route path=path!("people") view=PeoplePage ssr=SsrMode::Async/>
-                    <Route path=path!("storage") view=StoragePage ssr=SsrMode::Async/>
-                    <Route path=path!("activity") view=ActivityPage ssr=SsrMode::Async/>
-                    <Route path=path!("jobs") view=JobsPage ssr=SsrMode::Async/>
-                    <Route path=path!("sign-in") view=SignInPage ssr=SsrMode::Async/>
-                    <Route path=path!("sign-up") view=SignUpPage ssr=SsrMode::Async/>
+                    <Route path=path!("") view=Later::Library ssr=SsrMode::Async/>
+                    <Route path=path!("videos/:id") view=Later::Video ssr=SsrMode::Async/>
+                    <Route path=path!("settings") view=Later::Settings ssr=SsrMode::Async/>
+                    <Route path=path!("people") view=Later::People ssr=SsrMode::Async/>
+                    <Route path=path!("storage") view=Later::Storage ssr=SsrMode::Async/>
+                    <Route path=path!("activity") view=Later::Activity ssr=SsrMode::Async/>
+                    <Route path=path!("jobs") view=Later::Jobs ssr=SsrMode::Async/>
+                    <Route path=path!("sign-in") view=Later::SignIn ssr=SsrMode::Async/>
+                    <Route path=path!("sign-up") view=Later::SignUp ssr=SsrMode::Async/>
                 </FlatRoutes>
             </main>
-            <Tray/>
+            <TrayPlace/>
             <DropOverlay/>
             <Announcements/>
         </Router>

@@ -5,15 +5,16 @@ use std::collections::HashMap;
 
 use domain::{
     account::Account,
-    ids::{UploadId, VideoId},
+    ids::UploadId,
     upload::{BeginUpload, PartTarget, UploadTicket},
 };
 use gloo_timers::future::TimeoutFuture;
 use leptos::{ev, prelude::*, task::spawn_local};
 use send_wrapper::SendWrapper;
-use web_sys::{File, FileList, XmlHttpRequest};
+use web_sys::{File, XmlHttpRequest};
 
 use super::{
+    desk::Uploads,
     fingerprint,
     item::{ItemKey, Trouble},
     locks::{self, Lock},
@@ -45,8 +46,9 @@ pub struct Uploader {
 }
 
 impl Uploader {
-    /// An uploader with nothing to do, put into the context; in the browser it follows the network and asks before the page is left.
-    pub fn provide(announcer: Announcer, session: Session) -> Self {
+    /// An uploader with nothing to do, put into the context, that tells the desk how far it is; in the browser it follows the network and asks before
+    /// the page is left.
+    pub fn provide(desk: Uploads, announcer: Announcer, session: Session) -> Self {
         let uploader = Self {
             queue: RwSignal::new(Queue::default()),
             unfinished: RwSignal::new(Unfinished::default()),
@@ -61,15 +63,16 @@ impl Uploader {
         };
         provide_context(uploader);
         Effect::new(move |_| uploader.listen());
+        let percents = Memo::new(move |_| uploader.queue.with(Queue::percents));
+        Effect::new(move |_| desk.percents.set(percents.get()));
         Effect::new(move |_| uploader.meet(session.account.get().and_then(Result::ok).flatten()));
         uploader
     }
 
     /// Takes files up, as chosen, dropped or pasted. One that an unfinished upload began with goes on with that.
-    pub fn add(self, list: Option<FileList>) {
-        let Some(list) = list else { return };
-        let files = (0..list.length()).filter_map(|at| list.item(at));
-        let (known, new): (Vec<_>, Vec<_>) = files.map(|file| (self.offer_for(&file), file)).partition(|(offer, _)| offer.is_some());
+    pub fn add(self, files: Vec<File>) {
+        let (known, new): (Vec<_>, Vec<_>) =
+            files.into_iter().map(|file| (self.offer_for(&file), file)).partition(|(offer, _)| offer.is_some());
         for (offer, file) in known {
             spawn_local(async move {
                 let Some(offer) = offer else { return };
@@ -118,11 +121,6 @@ impl Uploader {
             self.abort(key);
         }
         self.pump();
-    }
-
-    /// Percent of the file that becomes this video, while it is on its way from this tab.
-    pub fn percent_of(self, video: VideoId) -> Option<u8> {
-        self.queue.with(|queue| queue.percent_of(video))
     }
 
     fn listen(self) {
@@ -333,12 +331,12 @@ impl Uploader {
 const SPEED_KEY: &str = "millrace-upload-speed";
 
 fn speed_before() -> Option<f64> {
-    window().local_storage().ok()??.get_item(SPEED_KEY).ok()??.parse().ok()
+    window().local_storage().ok()??.get_item(SPEED_KEY).ok()??.parse::<u32>().ok().map(f64::from)
 }
 
 fn remember_speed(bytes_per_second: f64) {
     if let Ok(Some(storage)) = window().local_storage() {
-        drop(storage.set_item(SPEED_KEY, &bytes_per_second.round().to_string()));
+        drop(storage.set_item(SPEED_KEY, &(bytes_per_second as u32).to_string()));
     }
 }
 
