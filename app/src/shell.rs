@@ -16,7 +16,7 @@ use crate::{
         shortcuts,
     },
     live::Live,
-    pages::{ahead, later::Later, not_found::NotFound},
+    pages::{ahead, later::Later, library::LibraryPage, not_found::NotFound},
     session::Session,
     uploader::{
         desk::{TrayPlace, Uploads},
@@ -73,7 +73,7 @@ pub fn App() -> impl IntoView {
             <Header/>
             <main id="content" tabindex="-1">
                 <FlatRoutes fallback=NotFound>
-                    <Route path=path!("") view=Later::Library ssr=SsrMode::Async/>
+                    <Route path=path!("") view=LibraryPage ssr=SsrMode::Async/>
                     <Route path=path!("videos/:id") view=Later::Video ssr=SsrMode::Async/>
                     <Route path=path!("settings") view=Later::Settings ssr=SsrMode::Async/>
                     <Route path=path!("people") view=Later::People ssr=SsrMode::Async/>

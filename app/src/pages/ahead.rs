@@ -1,5 +1,5 @@
 //! Fetches the code of pages before somebody goes to them: of those whose links are pointed at or focused, and, when the first page has come to
-//! life, of the two that most ways lead to.
+//! life, of the one that most ways lead to.
 
 use gloo_timers::future::TimeoutFuture;
 use leptos::{ev, prelude::*, task::spawn_local};
@@ -18,10 +18,8 @@ pub fn listen() {
         let _ = window_event_listener(ev::focusin, |event| fetch_behind(event.target()));
         spawn_local(async {
             TimeoutFuture::new(REST_MS).await;
-            for page in [Later::Library, Later::Video] {
-                // What cannot be had now is asked for again when it is needed.
-                let _: Result<(), NotFetched> = page.fetch().await;
-            }
+            // What cannot be had now is asked for again when it is needed.
+            let _: Result<(), NotFetched> = Later::Video.fetch().await;
         });
     });
 }

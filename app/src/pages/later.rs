@@ -8,15 +8,13 @@ use leptos_router::{ChooseView, hooks::use_location};
 use wasm_split_helpers::{SplitLoaderError, wasm_split};
 
 use super::{
-    activity::ActivityPage, jobs::JobsPage, library::LibraryPage, people::PeoplePage, settings::SettingsPage, sign_in::SignInPage,
-    sign_up::SignUpPage, storage::StoragePage, video::VideoPage,
+    activity::ActivityPage, jobs::JobsPage, people::PeoplePage, settings::SettingsPage, sign_in::SignInPage, sign_up::SignUpPage,
+    storage::StoragePage, video::VideoPage,
 };
 
 /// A page that comes later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Later {
-    /// All videos.
-    Library,
     /// One video.
     Video,
     /// The account's settings.
@@ -58,14 +56,6 @@ type Draw = fn() -> AnyView;
 /// Finds what draws a page in the part of the code that has come; `None` where that is another part's.
 type Part = fn(Later) -> Option<Draw>;
 
-#[wasm_split(library, fallible)]
-fn library() -> Result<Part, NotFetched> {
-    Ok(|page| match page {
-        Later::Library => Some(|| view! { <LibraryPage/> }.into_any()),
-        _ => None,
-    })
-}
-
 #[wasm_split(video, fallible)]
 fn video() -> Result<Part, NotFetched> {
     Ok(|page| match page {
@@ -99,7 +89,6 @@ impl Later {
     /// The page behind a path (with or without its query), if it is one that comes later.
     pub fn at(path: &str) -> Option<Self> {
         match path.trim_start_matches('/').split(['/', '?', '#']).next()? {
-            "" => Some(Self::Library),
             "videos" => Some(Self::Video),
             "settings" => Some(Self::Settings),
             "people" => Some(Self::People),
@@ -115,7 +104,6 @@ impl Later {
     /// The part of the code that draws the page, by the name it has in the build.
     const fn part(self) -> &'static str {
         match self {
-            Self::Library => "library",
             Self::Video => "video",
             Self::Settings | Self::People | Self::Storage | Self::Activity | Self::Jobs => "office",
             Self::SignIn | Self::SignUp => "door",
@@ -124,7 +112,6 @@ impl Later {
 
     async fn draw(self) -> Result<Draw, NotFetched> {
         let part = match self.part() {
-            "library" => library().await?,
             "video" => video().await?,
             "office" => office().await?,
             _ => door().await?,
@@ -166,11 +153,12 @@ mod tests {
 
     #[test]
     fn each_page_is_in_the_part_that_is_fetched_for_it() {
-        for path in ["/", "/?q=a", "/videos/1", "/settings", "/people", "/storage", "/activity", "/jobs", "/sign-in", "/sign-up"] {
+        for path in ["/videos/1", "/settings", "/people", "/storage", "/activity", "/jobs", "/sign-in", "/sign-up"] {
             let page = Later::at(path).expect(path);
             let draw = futures::FutureExt::now_or_never(page.draw()).expect("nothing to wait for on the host");
             assert!(draw.is_ok(), "{path}");
         }
         assert_eq!(Later::at("/nowhere/settings"), None);
+        assert_eq!(Later::at("/?q=settings"), None);
     }
 }
