@@ -26,10 +26,8 @@ node scripts/bundle-hls.mjs
 # cargo-leptos empties the site first and copies public/ into it; so the embed entry comes after it.
 # All of it happens in another folder: a server that is running, or a build that fails, keeps the site there was.
 building=$target/site.building
-# Cut and bound only: what makes the parts small comes after the trimming, which goes by names that it leaves out.
-mkdir -p "$target/cut-only"
-ln -sf "$(command -v true)" "$target/cut-only/wasm-opt"
-PATH=$(cd "$target/cut-only" && pwd):$PATH LEPTOS_SITE_ROOT=$building cargo leptos build --release --frontend-only --split
+# Cut and bound only (wasm-opt is asked for its version and no more): it leaves out the names that the trimming goes by, so it comes after that.
+LEPTOS_WASM_OPT_FEATURES=--version LEPTOS_SITE_ROOT=$building cargo leptos build --release --frontend-only --split
 node scripts/trim-wasm.mjs "$building/pkg"
 # Whoever asked for a part says what it means that it could not be had; a page that is left in the middle of it is none of that.
 sed -i 's/console\.error(e);//' "$building"/pkg/__wasm_split*.js

@@ -1,6 +1,6 @@
 //! The document, and the app in it: what lives above the router (uploads, the event stream, the voice) and the pages under it.
 
-use leptos::prelude::*;
+use leptos::{nonce::use_nonce, prelude::*};
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
@@ -16,13 +16,22 @@ use crate::{
         shortcuts,
     },
     live::Live,
-    pages::{ahead, later::Later, library::LibraryPage, not_found::NotFound},
+    pages::{
+        ahead,
+        coming::{Coming, ComingNote},
+        later::Later,
+        library::LibraryPage,
+        not_found::NotFound,
+    },
     session::Session,
     uploader::{
         desk::{TrayPlace, Uploads},
         drop_overlay::{DropOverlay, FileChooser},
     },
 };
+
+/// Says so when the page's code could not be loaded or has stopped.
+const STOPPED: &str = include_str!("shell/stopped.js");
 
 /// The document around the app, drawn on the server only.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
@@ -41,6 +50,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
                 <link rel="stylesheet" id="leptos" href=stylesheet/>
+                <script nonce=use_nonce() inner_html=STOPPED></script>
                 <AutoReload options=options.clone()/>
                 // What the two files of the hydration script import.
                 <link rel="modulepreload" href=loader crossorigin=""/>
@@ -64,6 +74,7 @@ pub fn App() -> impl IntoView {
     let chooser = FileChooser::provide();
     Uploads::provide(announcer, session);
     Live::provide(session.signed_in());
+    Coming::provide();
     shortcuts::listen(chooser);
     ahead::listen();
     view! {
@@ -71,6 +82,7 @@ pub fn App() -> impl IntoView {
         <Router>
             <a class="skip-link" href="#content">"Skip to the content"</a>
             <Header/>
+            <ComingNote/>
             <main id="content" tabindex="-1">
                 <FlatRoutes fallback=NotFound>
                     <Route path=path!("") view=LibraryPage ssr=SsrMode::Async/>

@@ -1,15 +1,16 @@
 //! Pages whose code comes by itself: the browser fetches it with the page it begins on, and with others when somebody goes there, or a little before. The
 //! dashboard's WASM is cut at the functions marked `wasm_split`; the server calls them as they are.
 
-use std::fmt;
+use std::{fmt, pin::pin};
 
+use futures::{FutureExt, future::LocalBoxFuture};
 use leptos::prelude::*;
-use leptos_router::{ChooseView, hooks::use_location};
+use leptos_router::ChooseView;
 use wasm_split_helpers::{SplitLoaderError, wasm_split};
 
 use super::{
-    activity::ActivityPage, jobs::JobsPage, people::PeoplePage, settings::SettingsPage, sign_in::SignInPage, sign_up::SignUpPage,
-    storage::StoragePage, video::VideoPage,
+    activity::ActivityPage, coming::Coming, jobs::JobsPage, not_fetched::NotFetchedPage, people::PeoplePage, settings::SettingsPage,
+    sign_in::SignInPage, sign_up::SignUpPage, storage::StoragePage, video::VideoPage,
 };
 
 /// A page that comes later.
@@ -126,22 +127,34 @@ impl Later {
     pub async fn fetch(self) -> Result<(), NotFetched> {
         self.draw().await.map(|_| ())
     }
+
+    /// The page, or what stands in its place. In a box: each route would have a copy of it otherwise.
+    fn drawn(self) -> LocalBoxFuture<'static, AnyView> {
+        // On the server: the page says in its head what the browser is going to need.
+        leptos::prefetch_lazy_fn_on_server(self.part());
+        let coming = use_context::<Coming>();
+        async move {
+            let mut drawing = pin!(self.draw());
+            // What is here already is drawn at once, and nobody is told that it is coming.
+            let draw = match drawing.as_mut().now_or_never() {
+                Some(draw) => draw,
+                None => {
+                    let _told = coming.map(Coming::begin);
+                    drawing.await
+                }
+            };
+            match draw {
+                Ok(draw) => draw(),
+                Err(NotFetched) => view! { <NotFetchedPage/> }.into_any(),
+            }
+        }
+        .boxed_local()
+    }
 }
 
 impl ChooseView for Later {
     async fn choose(self) -> AnyView {
-        // On the server: the page says in its head what the browser is going to need.
-        leptos::prefetch_lazy_fn_on_server(self.part());
-        match self.draw().await {
-            Ok(draw) => draw(),
-            // Another version has been installed meanwhile, or the network is gone: the browser goes there by itself, and says so if it cannot.
-            Err(NotFetched) => {
-                let to = use_location();
-                let address = format!("{}{}", to.pathname.get_untracked(), to.search.get_untracked());
-                drop(window().location().assign(&address));
-                ().into_any()
-            }
-        }
+        self.drawn().await
     }
 
     async fn preload(&self) {}
@@ -155,7 +168,7 @@ mod tests {
     fn each_page_is_in_the_part_that_is_fetched_for_it() {
         for path in ["/videos/1", "/settings", "/people", "/storage", "/activity", "/jobs", "/sign-in", "/sign-up"] {
             let page = Later::at(path).expect(path);
-            let draw = futures::FutureExt::now_or_never(page.draw()).expect("nothing to wait for on the host");
+            let draw = page.draw().now_or_never().expect("nothing to wait for on the host");
             assert!(draw.is_ok(), "{path}");
         }
         assert_eq!(Later::at("/nowhere/settings"), None);

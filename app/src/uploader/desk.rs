@@ -36,22 +36,29 @@ pub struct Uploads {
     /// How far this tab's uploads are, by the videos they become.
     pub(super) percents: RwSignal<Vec<(VideoId, u8)>>,
     machinery: RwSignal<Option<Machinery>>,
-    waiting: StoredValue<Vec<SendWrapper<File>>>,
+    waiting: RwSignal<Vec<SendWrapper<File>>>,
+    /// Whether the machinery could not be fetched when it was asked for last.
+    missing: RwSignal<bool>,
 }
 
 impl Uploads {
     /// A desk in the context. In the browser its machinery is fetched, and started in the scope in which this is called.
     pub fn provide(announcer: Announcer, session: Session) -> Self {
-        let desk = Self { percents: RwSignal::new(Vec::new()), machinery: RwSignal::new(None), waiting: StoredValue::new(Vec::new()) };
+        let desk = Self {
+            percents: RwSignal::new(Vec::new()),
+            machinery: RwSignal::new(None),
+            waiting: RwSignal::new(Vec::new()),
+            missing: RwSignal::new(false),
+        };
         provide_context(desk);
         let owner = Owner::current().unwrap_or_default();
         Effect::new(move |_| {
             let owner = owner.clone();
             spawn_local(async move {
-                let start = fetched().await;
+                let start = desk.fetched().await;
                 let machinery = owner.with(|| start(desk, announcer, session));
                 desk.machinery.set(Some(machinery));
-                let waiting = desk.waiting.try_update_value(std::mem::take).unwrap_or_default();
+                let waiting = desk.waiting.try_update(std::mem::take).unwrap_or_default();
                 (machinery.add)(machinery.uploader, waiting.into_iter().map(SendWrapper::take).collect());
             });
         });
@@ -65,7 +72,7 @@ impl Uploads {
         let files = (0..list.length()).filter_map(|at| list.item(at));
         match self.machinery.get_untracked() {
             Some(machinery) => (machinery.add)(machinery.uploader, files.collect()),
-            None => self.waiting.update_value(|waiting| waiting.extend(files.map(SendWrapper::new))),
+            None => self.waiting.update(|waiting| waiting.extend(files.map(SendWrapper::new))),
         }
     }
 
@@ -73,27 +80,47 @@ impl Uploads {
     pub fn percent_of(self, video: VideoId) -> Option<u8> {
         self.percents.with(|percents| percents.iter().find(|(of, _)| *of == video).map(|(_, percent)| *percent))
     }
-}
 
-/// The machinery's code. While it cannot be had, it is asked for again and again.
-async fn fetched() -> fn(Uploads, Announcer, Session) -> Machinery {
-    let mut failures = 0;
-    loop {
-        match machinery().await {
-            Ok(start) => return start,
-            Err(NotFetched) => {
-                failures += 1;
-                TimeoutFuture::new(backoff::delay_ms(failures, js_sys::Math::random()) as u32).await;
+    /// Whether this tab has something on its way, or has still to begin with it.
+    pub fn busy(self) -> bool {
+        self.percents.with_untracked(|percents| !percents.is_empty()) || self.waiting.with_untracked(|waiting| !waiting.is_empty())
+    }
+
+    /// The machinery's code. While it cannot be had, it is asked for again and again.
+    async fn fetched(self) -> fn(Self, Announcer, Session) -> Machinery {
+        let mut failures = 0;
+        loop {
+            match machinery().await {
+                Ok(start) => return start,
+                Err(NotFetched) => {
+                    failures += 1;
+                    self.missing.set(true);
+                    TimeoutFuture::new(backoff::delay_ms(failures, js_sys::Math::random()) as u32).await;
+                }
             }
         }
     }
 }
 
-/// The tray's place: nothing until the machinery is here.
+/// The tray's place. Until the machinery is here, it says what becomes of files that have been chosen.
 #[component]
 pub fn TrayPlace() -> impl IntoView {
     let desk = expect_context::<Uploads>();
-    move || desk.machinery.get().map(|machinery| (machinery.tray)())
+    move || match desk.machinery.get() {
+        Some(machinery) => Some((machinery.tray)()),
+        None => desk.waiting.with(|waiting| !waiting.is_empty()).then(|| view! { <Waiting desk/> }.into_any()),
+    }
+}
+
+#[component]
+fn Waiting(desk: Uploads) -> impl IntoView {
+    let text = move || match desk.missing.get() {
+        false => "Your upload begins in a moment.",
+        true => {
+            "Your upload has not begun: a part of Millrace could not be loaded. It is tried again by itself. If this stays, load the page anew and choose the file again."
+        }
+    };
+    view! { <section class="tray note" aria-label="Uploads"><p role="status">{text}</p></section> }
 }
 
 /// The place of what can be continued: nothing until the machinery is here.

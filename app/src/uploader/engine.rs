@@ -46,15 +46,18 @@ pub struct Uploader {
 }
 
 impl Uploader {
-    /// An uploader with nothing to do, put into the context, that tells the desk how far it is; in the browser it follows the network and asks before
-    /// the page is left.
+    /// An uploader with nothing to do, put into the context, that tells the desk how far it is; it follows the network and asks before the page is
+    /// left. For the browser alone.
     pub fn provide(desk: Uploads, announcer: Announcer, session: Session) -> Self {
+        // Files may have waited for this and are added at once, so both are right from the beginning.
+        let pace = speed_before().map_or_else(Pace::default, Pace::remembered);
+        let account = session.account.get_untracked().and_then(Result::ok).flatten();
         let uploader = Self {
-            queue: RwSignal::new(Queue::default()),
+            queue: RwSignal::new(Queue::with_pace(pace)),
             unfinished: RwSignal::new(Unfinished::default()),
             files: StoredValue::new(HashMap::new()),
             locks: StoredValue::new(HashMap::new()),
-            account: StoredValue::new(None),
+            account: StoredValue::new(account),
             watching: StoredValue::new(false),
             ids: StoredValue::new(HashMap::new()),
             requests: StoredValue::new(HashMap::new()),
@@ -124,8 +127,6 @@ impl Uploader {
     }
 
     fn listen(self) {
-        let pace = speed_before().map_or_else(Pace::default, Pace::remembered);
-        self.queue.set(Queue::with_pace(pace));
         self.queue.update(|queue| queue.set_online(window().navigator().on_line()));
         // Back from sleep or from another tab: what waited for the network need not wait longer.
         let _ = window_event_listener(ev::visibilitychange, move |_| {
