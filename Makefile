@@ -198,6 +198,10 @@ bench-packager: setup-test ## Packaged segments held against their sources frame
 bench-first-frame: build setup-test ## Time to the first frame of the embed page, beside a plain hls.js light page (ARGS="--short --json FILE")
 	@node benches/first-frame/run.mjs $(abspath $(TARGET)/release/millrace) $(ARGS)
 
+.PHONY: bench-page
+bench-page: build setup-test ## Lighthouse on the library, watch and embed pages (ARGS="--short --json FILE")
+	@benches/page/run.sh $(abspath $(TARGET)/release/millrace) $(ARGS)
+
 .PHONY: soak-first-frame
 soak-first-frame: build setup-test ## STARTS=200 starts of the embed page, each until hls.js has taken over
 	@node benches/first-frame/soak.mjs $(abspath $(TARGET)/release/millrace) $(or $(STARTS),200)

@@ -10,7 +10,7 @@ export LEPTOS_SITE_ROOT=$site
 
 node scripts/bundle-hls.mjs
 rm -rf "$site"
-cargo leptos watch &
+cargo leptos watch --split &
 watch=$!
 trap 'kill "$watch" 2>/dev/null || true; wait "$watch" 2>/dev/null || true' EXIT
 

@@ -169,6 +169,7 @@ fn page_routes() -> Vec<AxumRouteListing> {
 
 fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session::DbSessions>, site: Site) -> Router {
     let Site { root, options } = site;
+    let files = static_files(&root, &options.site_pkg_dir);
     let context = {
         let state = state.clone();
         move || {
@@ -209,7 +210,7 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
         .route("/embed/{playback_id}", get(watch_pages::embed).layer(CompressionLayer::new()))
         .merge(public_routes::<ServeState>())
         .layer(gated)
-        .merge(static_files(&root))
+        .merge(files)
         .layer(bounded)
         .layer(CatchPanicLayer::new())
         .layer(secured)
@@ -229,15 +230,21 @@ fn refuse_other_sites(public_url: &str) -> CsrfLayer<impl Fn(ProtectionError) ->
     })
 }
 
-/// The site's files. A file whose name carries its version never changes; all others are asked for anew each time, and answered with 304.
-fn static_files(root: &Path) -> Router<ServeState> {
-    let cached = |value: &'static str| SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static(value));
+/// The site's files. Those whose path carries their version never change; all others are asked for anew each time, and answered with 304. That
+/// something is not there may change: another process may have a newer site.
+fn static_files(root: &Path, package: &str) -> Router<ServeState> {
     let folder = |name: &str| ServeDir::new(root.join(name)).precompressed_br();
-    let mut router =
-        Router::new().nest_service("/pkg", tower::ServiceBuilder::new().layer(cached("no-cache")).service(folder("pkg"))).nest_service(
-            "/vendor",
-            tower::ServiceBuilder::new().layer(cached("public, max-age=31536000, immutable")).service(folder("vendor")),
-        );
+    let anew = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let kept = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, |response: &axum::http::Response<_>| {
+        let value = if response.status().is_success() { "public, max-age=31536000, immutable" } else { "no-cache" };
+        Some(HeaderValue::from_static(value))
+    });
+    let mut router = Router::new()
+        .nest_service("/pkg", tower::ServiceBuilder::new().layer(anew).service(folder("pkg")))
+        .nest_service("/vendor", tower::ServiceBuilder::new().layer(kept.clone()).service(folder("vendor")));
+    if package.contains(site::VERSIONED) {
+        router = router.nest_service(&format!("/{package}"), tower::ServiceBuilder::new().layer(kept).service(folder(package)));
+    }
     for file in ["favicon.svg", "manifest.webmanifest", "robots.txt"] {
         router = router.route_service(&format!("/{file}"), ServeFile::new(root.join(file)));
     }

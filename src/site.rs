@@ -14,6 +14,16 @@ pub(crate) struct Site {
     pub(crate) options: LeptosOptions,
 }
 
+/// What the name of a folder of the dashboard's files begins with; the rest is made of what is in them, so they never change.
+pub(crate) const VERSIONED: &str = "v-";
+
+/// The folder of the dashboard's files, where the build made one for them; a development build does not.
+fn package(root: &Path) -> Option<String> {
+    let folders = std::fs::read_dir(root.join("pkg")).ok()?;
+    let names = folders.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with(VERSIONED)).max().map(|name| format!("pkg/{name}"))
+}
+
 /// Looks for the site. `bind` is the address served.
 ///
 /// # Errors
@@ -35,6 +45,9 @@ pub(crate) fn find(bind: std::net::SocketAddr) -> Result<Site, String> {
         }
         None => LeptosOptions::builder().output_name("millrace").build(),
     };
+    if let Some(package) = package(&root) {
+        options.site_pkg_dir = package.into();
+    }
     options.site_root = root.to_string_lossy().as_ref().into();
     options.site_addr = bind;
     Ok(Site { root, options })

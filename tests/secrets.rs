@@ -280,7 +280,11 @@ fn what_cannot_be_used_is_not_repeated() {
 #[test]
 fn the_wasm_holds_nothing_of_the_server() {
     let site = Path::new(env!("CARGO_BIN_EXE_millrace")).parent().and_then(Path::parent).map(|target| target.join("site/pkg"));
-    let files: Vec<PathBuf> = site.iter().flat_map(std::fs::read_dir).flatten().flatten().map(|entry| entry.path()).collect();
+    let inside = |folder: &PathBuf| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    let files: Vec<PathBuf> =
+        site.iter().flat_map(inside).flat_map(|path| if path.is_dir() { inside(&path) } else { vec![path] }).collect();
     // `cargo test` alone builds no site; `make test` does.
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "wasm")) {
         let bytes = std::fs::read(file).expect("a file");

@@ -15,6 +15,7 @@ pub mod session;
 pub mod shell;
 pub mod uploader;
 pub mod watch;
+pub mod wire;
 
 pub use shell::{App, shell};
 

@@ -1,13 +1,14 @@
 //! The event stream: one connection a tab, above the router. Pages ask to be told; what they do with it is theirs.
 
 use domain::{ids::VideoId, video::Video};
-use futures::{StreamExt, stream::select_all};
-use gloo_net::eventsource::futures::EventSource;
+use futures::channel::oneshot;
 use gloo_timers::future::TimeoutFuture;
 use leptos::{prelude::*, task::spawn_local};
 use serde::Deserialize;
+use wasm_bindgen::{JsCast, closure::Closure};
+use web_sys::{Event, EventSource, MessageEvent};
 
-use crate::uploader::backoff;
+use crate::{uploader::backoff, wire};
 
 /// Something happened on the server.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +31,8 @@ impl LiveEvent {
     pub fn read(kind: &str, data: &str) -> Option<Self> {
         match kind {
             "ready" => Some(Self::Ready),
-            "video" => serde_json::from_str(data).ok().map(|video| Self::Video(Box::new(video))),
-            "deleted" => serde_json::from_str::<Deleted>(data).ok().map(|deleted| Self::Deleted(deleted.id)),
+            "video" => wire::read(data).ok().map(|video| Self::Video(Box::new(video))),
+            "deleted" => wire::read::<Deleted>(data).ok().map(|deleted| Self::Deleted(deleted.id)),
             _ => None,
         }
     }
@@ -91,15 +92,28 @@ impl Live {
     }
 
     async fn follow(self) {
-        let Ok(mut source) = EventSource::new("/api/v1/events") else { return };
-        let subscriptions: Vec<_> = ["ready", "video", "deleted"].into_iter().filter_map(|kind| source.subscribe(kind).ok()).collect();
-        let mut events = select_all(subscriptions);
-        while let Some(Ok((kind, message))) = events.next().await {
-            let data = message.data().as_string().unwrap_or_default();
-            if let Some(event) = LiveEvent::read(&kind, &data) {
-                self.tell(&event);
-            }
+        let Ok(source) = EventSource::new("/api/v1/events") else { return };
+        let (gave_up, ended) = oneshot::channel();
+        let mut gave_up = Some(gave_up);
+        let heard = {
+            let source = source.clone();
+            Closure::<dyn FnMut(Event)>::new(move |event: Event| match event.dyn_ref::<MessageEvent>() {
+                Some(message) => {
+                    let data = message.data().as_string().unwrap_or_default();
+                    if let Some(event) = LiveEvent::read(&event.type_(), &data) {
+                        self.tell(&event);
+                    }
+                }
+                None if source.ready_state() == EventSource::CLOSED => drop(gave_up.take()),
+                None => {}
+            })
+        };
+        for kind in ["ready", "video", "deleted", "error"] {
+            drop(source.add_event_listener_with_callback(kind, heard.as_ref().unchecked_ref()));
         }
+        // Never answered: the other end is let go of once the browser has given up.
+        let _: Result<(), oneshot::Canceled> = ended.await;
+        source.close();
     }
 }
 

@@ -3,19 +3,22 @@
 use domain::account::Account;
 use leptos::prelude::*;
 
-use crate::server_fns::{AppError, accounts::current_account};
+use crate::{
+    server_fns::{AppError, accounts::current_account},
+    wire,
+};
 
 /// The account, in the context of the whole app.
 #[derive(Debug, Clone, Copy)]
 pub struct Session {
     /// The account, once known; `None` where nobody is signed in.
-    pub account: Resource<Result<Option<Account>, AppError>>,
+    pub account: wire::Asked<Result<Option<Account>, AppError>>,
 }
 
 impl Session {
     /// A session in the context.
     pub fn provide() -> Self {
-        let session = Self { account: Resource::new_blocking(|| (), |()| current_account()) };
+        let session = Self { account: wire::ask(|| (), |()| current_account()) };
         provide_context(session);
         session
     }

@@ -1,6 +1,6 @@
 //! The document, and the app in it: what lives above the router (uploads, the event stream, the voice) and the pages under it.
 
-use leptos::prelude::*;
+use leptos::{nonce::use_nonce, prelude::*};
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
@@ -17,20 +17,26 @@ use crate::{
     },
     live::Live,
     pages::{
-        activity::ActivityPage, jobs::JobsPage, library::LibraryPage, not_found::NotFound, people::PeoplePage, settings::SettingsPage,
-        sign_in::SignInPage, sign_up::SignUpPage, storage::StoragePage, video::VideoPage,
+        ahead,
+        coming::{Coming, ComingNote},
+        later::Later,
+        library::LibraryPage,
+        not_found::NotFound,
     },
     session::Session,
     uploader::{
+        desk::{TrayPlace, Uploads},
         drop_overlay::{DropOverlay, FileChooser},
-        engine::Uploader,
-        tray::Tray,
     },
 };
+
+/// Says so when the page's code could not be loaded or has stopped.
+const STOPPED: &str = include_str!("shell/stopped.js");
 
 /// The document around the app, drawn on the server only.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let stylesheet = format!("/{}/{}.css", options.site_pkg_dir, options.output_name);
+    let loader = format!("/{}/__wasm_split.______________________.js", options.site_pkg_dir);
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -44,7 +50,10 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
                 <link rel="stylesheet" id="leptos" href=stylesheet/>
+                <script nonce=use_nonce() inner_html=STOPPED></script>
                 <AutoReload options=options.clone()/>
+                // What the two files of the hydration script import.
+                <link rel="modulepreload" href=loader crossorigin=""/>
                 <HydrationScripts options/>
                 <MetaTags/>
             </head>
@@ -63,28 +72,31 @@ pub fn App() -> impl IntoView {
     let announcer = Announcer::provide();
     let session = Session::provide();
     let chooser = FileChooser::provide();
-    Uploader::provide(announcer, session);
+    Uploads::provide(announcer, session);
     Live::provide(session.signed_in());
+    Coming::provide();
     shortcuts::listen(chooser);
+    ahead::listen();
     view! {
         <Title formatter=document_title/>
         <Router>
             <a class="skip-link" href="#content">"Skip to the content"</a>
             <Header/>
+            <ComingNote/>
             <main id="content" tabindex="-1">
                 <FlatRoutes fallback=NotFound>
                     <Route path=path!("") view=LibraryPage ssr=SsrMode::Async/>
-                    <Route path=path!("videos/:id") view=VideoPage ssr=SsrMode::Async/>
-                    <Route path=path!("settings") view=SettingsPage ssr=SsrMode::Async/>
-                    <Route path=path!("people") view=PeoplePage ssr=SsrMode::Async/>
-                    <Route path=path!("storage") view=StoragePage ssr=SsrMode::Async/>
-                    <Route path=path!("activity") view=ActivityPage ssr=SsrMode::Async/>
-                    <Route path=path!("jobs") view=JobsPage ssr=SsrMode::Async/>
-                    <Route path=path!("sign-in") view=SignInPage ssr=SsrMode::Async/>
-                    <Route path=path!("sign-up") view=SignUpPage ssr=SsrMode::Async/>
+                    <Route path=path!("videos/:id") view=Later::Video ssr=SsrMode::Async/>
+                    <Route path=path!("settings") view=Later::Settings ssr=SsrMode::Async/>
+                    <Route path=path!("people") view=Later::People ssr=SsrMode::Async/>
+                    <Route path=path!("storage") view=Later::Storage ssr=SsrMode::Async/>
+                    <Route path=path!("activity") view=Later::Activity ssr=SsrMode::Async/>
+                    <Route path=path!("jobs") view=Later::Jobs ssr=SsrMode::Async/>
+                    <Route path=path!("sign-in") view=Later::SignIn ssr=SsrMode::Async/>
+                    <Route path=path!("sign-up") view=Later::SignUp ssr=SsrMode::Async/>
                 </FlatRoutes>
             </main>
-            <Tray/>
+            <TrayPlace/>
             <DropOverlay/>
             <Announcements/>
         </Router>

@@ -19,7 +19,7 @@ export const networks = {
 };
 
 /** A port that was free a moment ago. */
-async function freePort() {
+export async function freePort() {
   const probe = createServer();
   await new Promise((resolve) => probe.listen(0, "127.0.0.1", resolve));
   const { port } = probe.address();
@@ -36,14 +36,17 @@ function makeClip(folder) {
   return file;
 }
 
+/** Whose video it is. */
+const account = { email: "bench@example.org", password: "a password for the bench" };
+
 /** Starts the binary with one finished video in it; `stop` ends it and removes what it wrote. */
 export async function product(binary) {
   const data = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), "millrace-bench-"));
   const origin = `http://127.0.0.1:${await freePort()}`;
   const env = { ...process.env, MILLRACE_BIND: new URL(origin).host, MILLRACE_PUBLIC_URL: origin, MILLRACE_DATA_DIR: data, MILLRACE_LOG: "error" };
   const run = (args, input = "") => execFileSync(binary, args, { env, cwd: tmpdir(), input, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] }).trim();
-  run(["user", "add", "bench@example.org"], "a password for the bench\n");
-  const headers = { authorization: `Bearer ${run(["key", "add", "bench@example.org", "--name", "first-frame"])}` };
+  run(["user", "add", account.email], `${account.password}\n`);
+  const headers = { authorization: `Bearer ${run(["key", "add", account.email, "--name", "first-frame"])}` };
   const server = spawn(binary, ["serve"], { env, cwd: tmpdir(), stdio: ["ignore", "ignore", "inherit"] });
   const over = new Promise((resolve) => server.once("exit", resolve));
   const stop = async () => {
@@ -64,7 +67,7 @@ export async function product(binary) {
       if (state.status === "failed") throw new Error(`the clip failed: ${JSON.stringify(state)}`);
     }
     const { url, embedUrl } = await ask("/api/stream");
-    return { origin, url, embedUrl, stop };
+    return { origin, url, embedUrl, account, stop };
   } catch (error) {
     await stop();
     throw error;

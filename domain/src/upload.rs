@@ -228,14 +228,16 @@ pub fn clean_title(title: &str) -> Option<String> {
 /// A size for people: `2.8 MB`. Decimal units, as file managers show them.
 pub fn bytes_in_words(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
+    // In whole numbers: how to write fractions of any size is a lot of code for a browser to load.
+    let (mut unit, mut scale) = (0, 1_u64);
+    while unit + 1 < UNITS.len() && bytes >= (scale * 1999).div_ceil(2) {
+        (unit, scale) = (unit + 1, scale * 1000);
     }
-    let digits = usize::from(unit > 0 && value < 99.95);
-    format!("{value:.digits$} {}", UNITS[unit])
+    let rounded = |per_unit: u64| (u128::from(bytes) * u128::from(per_unit) + u128::from(scale / 2)) / u128::from(scale);
+    match rounded(10) {
+        tenths if unit > 0 && tenths < 1000 => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
+        _ => format!("{} {}", rounded(1), UNITS[unit]),
+    }
 }
 
 #[cfg(test)]
@@ -312,5 +314,7 @@ mod tests {
         assert_eq!(bytes_in_words(0), "0 B");
         assert_eq!(bytes_in_words(2_811_553), "2.8 MB");
         assert_eq!(bytes_in_words(50_000_000_000), "50.0 GB");
+        let edges = [999, 1_000, 99_949, 99_950, 999_499, 999_500, 1_049_999, u64::MAX].map(bytes_in_words);
+        assert_eq!(edges, ["999 B", "1.0 kB", "99.9 kB", "100 kB", "999 kB", "1.0 MB", "1.0 MB", "18446744 TB"]);
     }
 }

@@ -40,7 +40,7 @@ test("plays embedded in another site's page, which loads the player alone", asyn
     await expectToPlay(frame!);
     expect(new URL(page.url()).hostname).toBe("localhost");
     expect(new URL(frame!.url()).origin).toBe(server.origin);
-    expect(loaded.filter((url) => /\/pkg\/millrace\.(wasm|js)/.test(url)), "nothing of the dashboard").toEqual([]);
+    expect(loaded.filter((url) => /\/pkg\/(v-|millrace\.(wasm|js))/.test(url)), "nothing of the dashboard").toEqual([]);
     expect(loaded.filter((url) => !url.startsWith(server.origin) && !url.startsWith(site.url)), "nothing from elsewhere").toEqual([]);
   } finally {
     await site.close();

@@ -50,7 +50,8 @@ async fn product() -> (TempDir, Router) {
     let (_, down) = watch::channel(false);
     let product = compose(settings, down).await.expect("a product");
     let sessions = session::layer(product.database.clone(), &product.state.settings);
-    let site = Site { root: folder.path().to_owned(), options: LeptosOptions::builder().output_name("millrace").build() };
+    let options = LeptosOptions::builder().output_name("millrace").site_pkg_dir("pkg/v-1").build();
+    let site = Site { root: folder.path().to_owned(), options };
     (folder, router(product.state, sessions, site))
 }
 
@@ -159,9 +160,37 @@ async fn creating_accounts_has_a_limit_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_what_never_changes_is_kept_without_asking() {
+    let (folder, router) = product().await;
+    for (name, text) in [("pkg/v-1/a.js", "1"), ("pkg/v-1/a.js.br", "2"), ("pkg/a.css", "3"), ("vendor/a-1.js", "4")] {
+        let file = folder.path().join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, text).expect("a file");
+    }
+    let kept = "public, max-age=31536000, immutable";
+    for (path, status, value, text) in [
+        ("/pkg/v-1/a.js", StatusCode::OK, kept, "1"),
+        ("/vendor/a-1.js", StatusCode::OK, kept, "4"),
+        ("/pkg/a.css", StatusCode::OK, "no-cache", "3"),
+        // Another process may have it already, or still.
+        ("/pkg/v-1/none.js", StatusCode::NOT_FOUND, "no-cache", ""),
+        ("/pkg/v-2/a.js", StatusCode::NOT_FOUND, "no-cache", ""),
+    ] {
+        let answer = ask(&router, &Method::GET, path, &[]).await;
+        assert_eq!(
+            (answer.status, answer.headers[header::CACHE_CONTROL].to_str(), answer.text.as_str()),
+            (status, Ok(value), text),
+            "{path}"
+        );
+    }
+    let small = ask(&router, &Method::GET, "/pkg/v-1/a.js", &[("accept-encoding", "br")]).await;
+    assert_eq!((small.headers[header::CONTENT_ENCODING].to_str(), small.text.as_str()), (Ok("br"), "2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_no_file_can_have_is_one_that_is_not_there() {
     let (folder, router) = product().await;
-    std::fs::create_dir(folder.path().join("pkg")).expect("a folder");
+    std::fs::create_dir_all(folder.path().join("pkg")).expect("a folder");
     std::fs::write(folder.path().join("pkg/a.js"), "1").expect("a file");
     let (long, deep) = (format!("/pkg/{}", "a".repeat(300)), format!("/pkg/{}", "a/".repeat(3_000)));
     let names =

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     icons::{Glyph, Icon},
-    uploader::engine::Uploader,
+    uploader::desk::Uploads,
 };
 
 /// A card: poster, length, title, state and age. The whole picture and title are one link.
@@ -19,10 +19,10 @@ pub fn Card(
     /// The video, as it changes.
     video: Signal<Video>,
 ) -> impl IntoView {
-    let uploader = expect_context::<Uploader>();
+    let uploads = expect_context::<Uploads>();
     let id = video.with_untracked(|video| video.id);
     let created_at_ms = video.with_untracked(|video| video.created_at_ms);
-    let local = Memo::new(move |_| uploader.percent_of(id));
+    let local = Memo::new(move |_| uploads.percent_of(id));
     let title = Memo::new(move |_| video.with(|video| video.title.clone()));
     let poster = Memo::new(move |_| video.with(|video| video.poster_url.clone()));
     let length = Memo::new(move |_| video.with(Video::duration_ms));

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use domain::account::Account;
-use leptos::{html, prelude::*, server_fn::ServerFn};
+use leptos::{ev::SubmitEvent, html, prelude::*, server_fn::ServerFn};
 use leptos_router::{
     NavigateOptions,
-    components::{A, Form},
+    components::A,
     hooks::{use_location, use_navigate, use_query_map},
 };
 
@@ -85,6 +85,7 @@ fn Search() -> impl IntoView {
     let asked = Memo::new(move |_| query.with(|query| query.get_str("q").unwrap_or_default().to_owned()));
     let path = use_location().pathname;
     let navigate = use_navigate();
+    let go = navigate.clone();
     let typed = StoredValue::new(0_u32);
 
     // The address may change under the field (back, a link); while somebody types in it, it is theirs.
@@ -113,8 +114,15 @@ fn Search() -> impl IntoView {
             SEARCH_AFTER,
         );
     };
+    let on_submit = move |event: SubmitEvent| {
+        if let Some(input) = input.get_untracked() {
+            event.prevent_default();
+            go(&library_url(&input.value()), NavigateOptions::default());
+        }
+    };
     view! {
-        <Form method="GET" action="/" attr:class="search" attr:role="search">
+        // No form of the router's: that one can do much more, and the browser would have to load it first.
+        <form method="get" action="/" class="search" role="search" on:submit=on_submit>
             <Icon glyph=Glyph::Search/>
             <input
                 id=SEARCH_ID
@@ -130,7 +138,7 @@ fn Search() -> impl IntoView {
                 on:input=on_input
             />
             <kbd aria-hidden="true">"/"</kbd>
-        </Form>
+        </form>
     }
 }
 

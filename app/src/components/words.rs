@@ -73,13 +73,17 @@ pub fn until(at_ms: i64, now_ms: i64) -> String {
 
 /// Frames per second: `25 fps`, `29.97 fps`.
 pub fn frame_rate(rate: FrameRate) -> String {
-    let text = format!("{:.2}", rate.per_second());
+    // In whole numbers: how to write fractions of any size is a lot of code for a browser to load.
+    let denominator = u64::from(rate.denominator.max(1));
+    let hundredths = (u64::from(rate.numerator) * 100 + denominator / 2) / denominator;
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     format!("{} fps", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Bits per second: `4.2 Mbit/s`.
 pub fn bit_rate(bits: u64) -> String {
-    if bits >= 1_000_000 { format!("{:.1} Mbit/s", bits as f64 / 1e6) } else { format!("{} kbit/s", bits / 1000) }
+    let tenths = (bits + 50_000) / 100_000;
+    if bits >= 1_000_000 { format!("{}.{} Mbit/s", tenths / 10, tenths % 10) } else { format!("{} kbit/s", bits / 1000) }
 }
 
 /// A codec by the name people know.

@@ -12,6 +12,7 @@ use super::not_found::LoadError;
 use crate::{
     components::{alerts::AlertsPanel, words},
     server_fns::{alerts::list_alerts, audit_log::list_acts},
+    wire,
 };
 
 /// The page.
@@ -19,8 +20,8 @@ use crate::{
 pub fn ActivityPage() -> impl IntoView {
     let query = use_query_map();
     let after = Memo::new(move |_| query.with(|query| query.get_str("after").and_then(|id| id.parse::<AuditId>().ok())));
-    let log = Resource::new_blocking(move || after.get(), list_acts);
-    let alerts = Resource::new_blocking(|| (), |()| list_alerts());
+    let log = wire::ask(move || after.get(), list_acts);
+    let alerts = wire::ask(|| (), |()| list_alerts());
     view! {
         <Title text="Activity"/>
         <div class="page narrow">

@@ -11,14 +11,15 @@ use crate::{
         accounts::{self, Door},
     },
     session::Session,
+    wire,
 };
 
 /// What the visitor may do, asked once for the page.
-pub type DoorResource = Resource<Result<Door, AppError>>;
+pub type DoorResource = wire::Asked<Result<Door, AppError>>;
 
 /// Asks the server what the visitor may do, with the secret of an invitation where they brought one.
 pub fn ask(invite: Option<String>) -> DoorResource {
-    Resource::new_blocking(move || invite.clone(), accounts::look_at_door)
+    wire::ask(move || invite.clone(), accounts::look_at_door)
 }
 
 /// Tells the app that somebody came in, as soon as the action did its work.

@@ -5,6 +5,7 @@ use leptos::{either::Either, form::ActionForm, prelude::*};
 use crate::{
     components::fields::{FormError, RwSignalOf, error_of},
     server_fns::grants::{SetAccountHosts, get_account_hosts},
+    wire,
 };
 
 /// A list of hosts, what is wrong with it, the button that saves it, and that it was saved.
@@ -47,7 +48,7 @@ pub fn HostsField(
 #[component]
 pub fn AccountHosts() -> impl IntoView {
     let action = ServerAction::<SetAccountHosts>::new();
-    let hosts = Resource::new_blocking(|| (), |()| get_account_hosts());
+    let hosts = wire::ask(|| (), |()| get_account_hosts());
     view! {
         <Suspense>
             {move || Suspend::new(async move {

@@ -17,6 +17,7 @@ use crate::{
         fields::{FormError, error_of},
     },
     server_fns::jobs::{RetryAllJobs, RetryJob, list_jobs},
+    wire,
 };
 
 /// What can be done.
@@ -34,7 +35,7 @@ pub fn JobsPage() -> impl IntoView {
     let after = move |list: &'static str| query.with(|query| query.get_str(list).and_then(|id| id.parse::<JobId>().ok()));
     let after = Memo::new(move |_| (after("ours"), after("files")));
     let done = move || deeds.one.version().get() + deeds.all.version().get();
-    let backlog = Resource::new_blocking(move || (after.get(), done()), |((ours, files), _)| list_jobs(ours, files));
+    let backlog = wire::ask(move || (after.get(), done()), |((ours, files), _)| list_jobs(ours, files));
     view! {
         <Title text="Jobs"/>
         <div class="page narrow">

@@ -18,7 +18,8 @@ use crate::{
     icons::{Glyph, Icon},
     live::{Live, LiveEvent},
     server_fns::videos::list_videos,
-    uploader::{drop_overlay::FileChooser, resume_card::ResumeCard},
+    uploader::{desk::ResumePlace, drop_overlay::FileChooser},
+    wire,
 };
 
 /// What of the library is asked for.
@@ -44,7 +45,7 @@ pub fn LibraryPage() -> impl IntoView {
             after: query.get_str("after").and_then(|after| after.parse().ok()),
         })
     });
-    let page = Resource::new_blocking(
+    let page = wire::ask(
         move || asked.get(),
         |asked| async move {
             let search = asked.search();
@@ -104,7 +105,7 @@ fn Library(search: String, from_newest: bool, page: VideoPage) -> impl IntoView 
             <h1>{move || searched().map_or_else(|| "Videos".to_owned(), |search| format!("Videos with “{search}”"))}</h1>
             {(!from_newest).then(|| view! { <a class="button" href=page_url(searched(), None)>"Back to the newest"</a> })}
         </div>
-        <ResumeCard/>
+        <ResumePlace/>
         {move || match (empty.get(), searched()) {
             (false, None) => EitherOf3::A(view! { <DropHint/> }),
             (true, None) => EitherOf3::B(view! { <Empty/> }),

@@ -1,10 +1,14 @@
 //! One file a page, and beside it the plain logic it has.
 
 pub mod activity;
+pub mod ahead;
+pub mod coming;
 pub mod door;
 pub mod embed_hosts;
 pub mod jobs;
+pub mod later;
 pub mod library;
+pub mod not_fetched;
 pub mod not_found;
 pub mod people;
 pub mod people_invites;

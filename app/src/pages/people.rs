@@ -25,6 +25,7 @@ use crate::{
         people::{DeletePerson, DisablePerson, EnablePerson, SetRole, list_people},
     },
     session::Session,
+    wire,
 };
 
 /// What can be done to somebody.
@@ -62,7 +63,7 @@ pub fn PeoplePage() -> impl IntoView {
     let invites = InviteList::ask();
     let query = use_query_map();
     let after = Memo::new(move |_| query.with(|query| query.get_str("after").and_then(|id| id.parse::<UserId>().ok())));
-    let people = Resource::new_blocking(move || (after.get(), deeds.count()), |(after, _)| list_people(after));
+    let people = wire::ask(move || (after.get(), deeds.count()), |(after, _)| list_people(after));
     view! {
         <Title text="People"/>
         <div class="page narrow">

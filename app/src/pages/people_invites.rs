@@ -15,6 +15,7 @@ use crate::{
         AppError,
         people::{CreateInvite, WithdrawInvite, list_invites},
     },
+    wire,
 };
 
 const ERROR: &str = "invite-error";
@@ -24,7 +25,7 @@ const ERROR: &str = "invite-error";
 pub struct InviteList {
     create: ServerAction<CreateInvite>,
     withdraw: ServerAction<WithdrawInvite>,
-    rows: Resource<Result<Vec<Invite>, AppError>>,
+    rows: wire::Asked<Result<Vec<Invite>, AppError>>,
 }
 
 impl std::fmt::Debug for InviteList {
@@ -38,7 +39,7 @@ impl InviteList {
     pub fn ask() -> Self {
         let (create, withdraw) = (ServerAction::<CreateInvite>::new(), ServerAction::<WithdrawInvite>::new());
         let (created, withdrawn) = (create.version(), withdraw.version());
-        Self { create, withdraw, rows: Resource::new_blocking(move || created.get() + withdrawn.get(), |_| list_invites()) }
+        Self { create, withdraw, rows: wire::ask(move || created.get() + withdrawn.get(), |_| list_invites()) }
     }
 }
 

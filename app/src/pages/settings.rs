@@ -19,6 +19,7 @@ use crate::{
     icons::{Glyph, Icon},
     server_fns::{accounts::ChangePassword, keys::list_keys, videos::public_url},
     session::Session,
+    wire,
 };
 
 /// The page.
@@ -26,8 +27,7 @@ use crate::{
 pub fn SettingsPage() -> impl IntoView {
     let session = expect_context::<Session>();
     let sessions = SessionList::ask();
-    let loaded =
-        Resource::new_blocking(|| (), |()| async { Ok::<_, crate::server_fns::AppError>((list_keys().await?, public_url().await?)) });
+    let loaded = wire::ask(|| (), |()| async { Ok::<_, crate::server_fns::AppError>((list_keys().await?, public_url().await?)) });
     view! {
         <Title text="Settings"/>
         <div class="page narrow">

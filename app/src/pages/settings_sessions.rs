@@ -13,13 +13,14 @@ use crate::{
         AppError,
         sessions::{EndSession, SignOutEverywhere, list_sessions},
     },
+    wire,
 };
 
 /// Where the account is signed in, asked again whenever a session has been ended.
 #[derive(Clone, Copy)]
 pub struct SessionList {
     end: ServerAction<EndSession>,
-    rows: Resource<Result<Vec<SignedIn>, AppError>>,
+    rows: wire::Asked<Result<Vec<SignedIn>, AppError>>,
 }
 
 impl std::fmt::Debug for SessionList {
@@ -33,7 +34,7 @@ impl SessionList {
     pub fn ask() -> Self {
         let end = ServerAction::<EndSession>::new();
         let version = end.version();
-        Self { end, rows: Resource::new_blocking(move || version.get(), |_| list_sessions()) }
+        Self { end, rows: wire::ask(move || version.get(), |_| list_sessions()) }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         fields::{FormError, error_of},
     },
     server_fns::storage::{CheckStorage, storage_use},
+    wire,
 };
 
 /// Findings that the page shows; the command line shows all.
@@ -25,7 +26,7 @@ const SHOWN: usize = 20;
 #[component]
 pub fn StoragePage() -> impl IntoView {
     let check = ServerAction::<CheckStorage>::new();
-    let used = Resource::new_blocking(move || check.version().get(), |_| storage_use());
+    let used = wire::ask(move || check.version().get(), |_| storage_use());
     view! {
         <Title text="Storage"/>
         <div class="page narrow">

@@ -26,6 +26,7 @@ use crate::{
         grants::{Sharing, get_sharing},
         videos::{get_playback, get_video, public_url},
     },
+    wire,
 };
 
 /// All that the page shows at first.
@@ -36,7 +37,7 @@ type Loaded = Result<(Video, Playback, String, Sharing), AppError>;
 pub fn VideoPage() -> impl IntoView {
     let params = use_params_map();
     let id = Memo::new(move |_| params.with(|params| params.get_str("id").and_then(|id| id.parse::<VideoId>().ok())));
-    let loaded = Resource::new_blocking(
+    let loaded = wire::ask(
         move || id.get(),
         |id| async move {
             match id {

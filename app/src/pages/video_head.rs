@@ -16,7 +16,7 @@ use crate::{
     },
     icons::{Glyph, Icon},
     server_fns::videos::{DeleteVideo, RenameVideo, RetryVideo},
-    uploader::{drop_overlay::FileChooser, engine::Uploader},
+    uploader::{desk::Uploads, drop_overlay::FileChooser},
 };
 
 /// Title, state and what can be done.
@@ -25,10 +25,10 @@ pub fn VideoHead(
     /// The video.
     video: RwSignal<Video>,
 ) -> impl IntoView {
-    let uploader = expect_context::<Uploader>();
+    let uploads = expect_context::<Uploads>();
     let id = video.with_untracked(|video| video.id);
     let created_at_ms = video.with_untracked(|video| video.created_at_ms);
-    let local = Memo::new(move |_| uploader.percent_of(id));
+    let local = Memo::new(move |_| uploads.percent_of(id));
     let chips = Memo::new(move |_| video.with(|video| chips_of(video, local.get())));
     let steps = Memo::new(move |_| video.with(|video| steps_of(video, local.get())));
     let clock = expect_context::<Clock>();

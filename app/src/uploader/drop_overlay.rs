@@ -4,7 +4,7 @@ use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::{ClipboardEvent, DataTransfer};
 
-use super::engine::Uploader;
+use super::desk::Uploads;
 use crate::icons::{Glyph, Icon};
 
 /// Opens the file chooser from anywhere in the app.
@@ -32,21 +32,21 @@ impl FileChooser {
 /// The hidden input, the listeners for drop and paste, and what is seen while something is dragged over the page.
 #[component]
 pub fn DropOverlay() -> impl IntoView {
-    let uploader = expect_context::<Uploader>();
+    let uploads = expect_context::<Uploads>();
     let chooser = expect_context::<FileChooser>();
     // `dragenter` and `dragleave` come for every element on the way; only their balance says whether the pointer is still here.
     let depth = RwSignal::new(0_i32);
 
-    Effect::new(move |_| listen(uploader, depth));
+    Effect::new(move |_| listen(uploads, depth));
     // A file chosen before the page came to life.
     Effect::new(move |_| {
         if let Some(input) = chooser.input.get() {
-            take_from(uploader, &input);
+            take_from(uploads, &input);
         }
     });
     let on_change = move |_| {
         if let Some(input) = chooser.input.get_untracked() {
-            take_from(uploader, &input);
+            take_from(uploads, &input);
         }
     };
     view! {
@@ -71,14 +71,14 @@ pub fn DropOverlay() -> impl IntoView {
     }
 }
 
-fn take_from(uploader: Uploader, input: &web_sys::HtmlInputElement) {
+fn take_from(uploads: Uploads, input: &web_sys::HtmlInputElement) {
     let files = input.files().filter(|files| files.length() > 0);
-    uploader.add(files);
+    uploads.add(files);
     // So that choosing the same file again is a change again.
     input.set_value("");
 }
 
-fn listen(uploader: Uploader, depth: RwSignal<i32>) {
+fn listen(uploads: Uploads, depth: RwSignal<i32>) {
     let has_files = |data: Option<DataTransfer>| data.is_some_and(|data| data.types().includes(&"Files".into(), 0));
     let _ = window_event_listener(ev::dragenter, move |event| {
         if has_files(event.data_transfer()) {
@@ -100,7 +100,7 @@ fn listen(uploader: Uploader, depth: RwSignal<i32>) {
         depth.set(0);
         if has_files(event.data_transfer()) {
             event.prevent_default();
-            uploader.add(event.data_transfer().and_then(|data| data.files()));
+            uploads.add(event.data_transfer().and_then(|data| data.files()));
         }
     });
     let _ = window_event_listener(ev::paste, move |event| {
@@ -108,7 +108,7 @@ fn listen(uploader: Uploader, depth: RwSignal<i32>) {
         let data = event.dyn_ref::<ClipboardEvent>().and_then(ClipboardEvent::clipboard_data);
         if let Some(files) = data.and_then(|data| data.files()).filter(|files| files.length() > 0) {
             event.prevent_default();
-            uploader.add(Some(files));
+            uploads.add(Some(files));
         }
     });
 }

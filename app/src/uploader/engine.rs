@@ -5,15 +5,16 @@ use std::collections::HashMap;
 
 use domain::{
     account::Account,
-    ids::{UploadId, VideoId},
+    ids::UploadId,
     upload::{BeginUpload, PartTarget, UploadTicket},
 };
 use gloo_timers::future::TimeoutFuture;
 use leptos::{ev, prelude::*, task::spawn_local};
 use send_wrapper::SendWrapper;
-use web_sys::{File, FileList, XmlHttpRequest};
+use web_sys::{File, XmlHttpRequest};
 
 use super::{
+    desk::Uploads,
     fingerprint,
     item::{ItemKey, Trouble},
     locks::{self, Lock},
@@ -45,14 +46,18 @@ pub struct Uploader {
 }
 
 impl Uploader {
-    /// An uploader with nothing to do, put into the context; in the browser it follows the network and asks before the page is left.
-    pub fn provide(announcer: Announcer, session: Session) -> Self {
+    /// An uploader with nothing to do, put into the context, that tells the desk how far it is; it follows the network and asks before the page is
+    /// left. For the browser alone.
+    pub fn provide(desk: Uploads, announcer: Announcer, session: Session) -> Self {
+        // Files may have waited for this and are added at once, so both are right from the beginning.
+        let pace = speed_before().map_or_else(Pace::default, Pace::remembered);
+        let account = session.account.get_untracked().and_then(Result::ok).flatten();
         let uploader = Self {
-            queue: RwSignal::new(Queue::default()),
+            queue: RwSignal::new(Queue::with_pace(pace)),
             unfinished: RwSignal::new(Unfinished::default()),
             files: StoredValue::new(HashMap::new()),
             locks: StoredValue::new(HashMap::new()),
-            account: StoredValue::new(None),
+            account: StoredValue::new(account),
             watching: StoredValue::new(false),
             ids: StoredValue::new(HashMap::new()),
             requests: StoredValue::new(HashMap::new()),
@@ -61,15 +66,16 @@ impl Uploader {
         };
         provide_context(uploader);
         Effect::new(move |_| uploader.listen());
+        let percents = Memo::new(move |_| uploader.queue.with(Queue::percents));
+        Effect::new(move |_| desk.percents.set(percents.get()));
         Effect::new(move |_| uploader.meet(session.account.get().and_then(Result::ok).flatten()));
         uploader
     }
 
     /// Takes files up, as chosen, dropped or pasted. One that an unfinished upload began with goes on with that.
-    pub fn add(self, list: Option<FileList>) {
-        let Some(list) = list else { return };
-        let files = (0..list.length()).filter_map(|at| list.item(at));
-        let (known, new): (Vec<_>, Vec<_>) = files.map(|file| (self.offer_for(&file), file)).partition(|(offer, _)| offer.is_some());
+    pub fn add(self, files: Vec<File>) {
+        let (known, new): (Vec<_>, Vec<_>) =
+            files.into_iter().map(|file| (self.offer_for(&file), file)).partition(|(offer, _)| offer.is_some());
         for (offer, file) in known {
             spawn_local(async move {
                 let Some(offer) = offer else { return };
@@ -120,14 +126,7 @@ impl Uploader {
         self.pump();
     }
 
-    /// Percent of the file that becomes this video, while it is on its way from this tab.
-    pub fn percent_of(self, video: VideoId) -> Option<u8> {
-        self.queue.with(|queue| queue.percent_of(video))
-    }
-
     fn listen(self) {
-        let pace = speed_before().map_or_else(Pace::default, Pace::remembered);
-        self.queue.set(Queue::with_pace(pace));
         self.queue.update(|queue| queue.set_online(window().navigator().on_line()));
         // Back from sleep or from another tab: what waited for the network need not wait longer.
         let _ = window_event_listener(ev::visibilitychange, move |_| {
@@ -333,12 +332,12 @@ impl Uploader {
 const SPEED_KEY: &str = "millrace-upload-speed";
 
 fn speed_before() -> Option<f64> {
-    window().local_storage().ok()??.get_item(SPEED_KEY).ok()??.parse().ok()
+    window().local_storage().ok()??.get_item(SPEED_KEY).ok()??.parse::<u32>().ok().map(f64::from)
 }
 
 fn remember_speed(bytes_per_second: f64) {
     if let Ok(Some(storage)) = window().local_storage() {
-        drop(storage.set_item(SPEED_KEY, &bytes_per_second.round().to_string()));
+        drop(storage.set_item(SPEED_KEY, &(bytes_per_second as u32).to_string()));
     }
 }
 

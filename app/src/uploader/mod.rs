@@ -2,9 +2,10 @@
 //!
 //! Plain structs decide and are tested on the host ([`backoff`], [`speed`], [`pace`], [`parts`], [`refusal`], [`item`], [`queue`], [`fingerprint`], [`resume`], [`words`]); thin glue
 //! does what they say in the browser ([`engine`], [`locks`], [`requests`], [`send_part`]); components show it ([`tray`], [`resume_card`], [`sign_in_again`],
-//! [`drop_overlay`]).
+//! [`drop_overlay`]). The rest of the app knows the [`desk`] alone: what is behind it comes after the first page.
 
 pub mod backoff;
+pub mod desk;
 pub mod drop_overlay;
 pub mod engine;
 pub mod fingerprint;

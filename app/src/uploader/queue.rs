@@ -265,9 +265,9 @@ impl Queue {
         self.items.iter().map(|item| item.key).collect()
     }
 
-    /// Percent of the file that becomes this video, while it is on its way from this tab.
-    pub fn percent_of(&self, video: VideoId) -> Option<u8> {
-        self.items.iter().find(|item| item.video_id == Some(video) && item.running()).map(Item::percent)
+    /// Percent of the files that are on their way, by the videos they become.
+    pub fn percents(&self) -> Vec<(VideoId, u8)> {
+        self.items.iter().filter(|item| item.running()).filter_map(|item| Some((item.video_id?, item.percent()))).collect()
     }
 
     /// Number of files still on their way.

@@ -6,11 +6,13 @@ use domain::{
 };
 use gloo_net::http::{Request, Response};
 use gloo_timers::future::TimeoutFuture;
+use serde::de::DeserializeOwned;
 
 use super::{
     refusal::{Refusal, SendError},
     words,
 };
+use crate::wire;
 
 const UPLOADS: &str = "/api/v1/uploads";
 
@@ -21,7 +23,7 @@ const UPLOADS: &str = "/api/v1/uploads";
 pub async fn begin(begin: &BeginUpload) -> Result<UploadTicket, SendError> {
     let request = Request::post(UPLOADS).json(begin).map_err(|_| SendError::Network)?;
     let response = accepted(request.send().await).await?;
-    response.json().await.map_err(|_| SendError::Network)
+    answer(response).await
 }
 
 /// Asks where a part with this sum goes.
@@ -31,7 +33,7 @@ pub async fn begin(begin: &BeginUpload) -> Result<UploadTicket, SendError> {
 pub async fn target(url: &str, crc32c: u32) -> Result<PartTarget, SendError> {
     let request = Request::post(url).json(&PartAnnouncement { crc32c }).map_err(|_| SendError::Network)?;
     let response = accepted(request.send().await).await?;
-    response.json().await.map_err(|_| SendError::Network)
+    answer(response).await
 }
 
 /// Asks what the server has of a file.
@@ -40,7 +42,7 @@ pub async fn target(url: &str, crc32c: u32) -> Result<PartTarget, SendError> {
 /// No answer, or a refusal.
 pub async fn look(upload: UploadId) -> Result<UploadTicket, SendError> {
     let response = accepted(Request::get(&format!("{UPLOADS}/{upload}")).send().await).await?;
-    response.json().await.map_err(|_| SendError::Network)
+    answer(response).await
 }
 
 /// Asks which uploads can be continued.
@@ -49,7 +51,7 @@ pub async fn look(upload: UploadId) -> Result<UploadTicket, SendError> {
 /// No answer, or a refusal.
 pub async fn unfinished() -> Result<Vec<UnfinishedUpload>, SendError> {
     let response = accepted(Request::get(UPLOADS).send().await).await?;
-    response.json().await.map(|list: UnfinishedUploads| list.uploads).map_err(|_| SendError::Network)
+    answer(response).await.map(|list: UnfinishedUploads| list.uploads)
 }
 
 /// Tells the server that all parts have gone. Saying so twice does no harm.
@@ -79,6 +81,11 @@ pub async fn take_back(upload: UploadId) {
     }
 }
 
+async fn answer<T: DeserializeOwned>(response: Response) -> Result<T, SendError> {
+    let text = response.text().await.map_err(|_| SendError::Network)?;
+    wire::read(&text).map_err(|_| SendError::Network)
+}
+
 async fn accepted(result: Result<Response, gloo_net::Error>) -> Result<Response, SendError> {
     let response = result.map_err(|_| SendError::Network)?;
     if response.ok() {
@@ -92,7 +99,7 @@ async fn accepted(result: Result<Response, gloo_net::Error>) -> Result<Response,
 /// come back alone.
 pub fn refusal(status: u16, body: &str, retry_after: Option<&str>) -> Refusal {
     let empty = Refusal { status, code: None, detail: String::new(), retry_after_seconds: None, missing: Vec::new() };
-    let read = serde_json::from_str::<Refusal>(body).unwrap_or(empty);
+    let read = wire::read::<Refusal>(body).unwrap_or(empty);
     let after = read.retry_after_seconds.or_else(|| retry_after?.trim().parse().ok());
     Refusal { status, retry_after_seconds: after, ..read }
 }
