@@ -58,6 +58,20 @@ def delivery(told):
         yield bounded(*given, values, row["target"]) if row["target"] else figure(*given, values)
 
 
+def ingest(told):
+    names = {"mb_s": "MB/s", "gb_per_cpu_s": "GB per CPU-second"}
+    for row in told["results"]:
+        if "ratio" not in row:
+            continue
+        values, given = [row["least"], row["ratio"], row["most"]], (f"{row['case']}, {row['ours']}: {names[row['measure']]}", row["peer"])
+        yield at_least(*given, values, row["target"]) if row["target"] else figure(*given, values)
+
+
+def page(told):
+    for name, row in told["pages"].items():
+        yield at_least(f"performance score, {name}", told["tool"], [row["from"], row["score"], row["to"]], told["target"], "")
+
+
 def first_frame(told):
     for name, row in told["networks"].items():
         values = [row["ratio"][which] for which in ("from", "median", "to")]
@@ -87,8 +101,10 @@ def data(told):
 AREAS = [
     ("instant", "Instant playback", "benches/instant/run.py {binary} {target}/packager-clips {short} --json {json}", instant),
     ("transcode", "Transcode cost", "benches/transcode/run.sh {short} --json {json}", transcode),
+    ("ingest", "Uploads", "benches/ingest/run.sh {binary} {short} --json {json}", ingest),
     ("delivery", "Delivery", "benches/delivery/run.sh {binary} {short} --json {json}", delivery),
     ("first-frame", "First frame", "node benches/first-frame/run.mjs {binary} {short} --json {json}", first_frame),
+    ("page", "Pages", "benches/page/run.sh {binary} {short} --json {json}", page),
     ("data", "Library, search and jobs", "benches/data/run.sh {short} --json {json}", data),
 ]
 

@@ -18,6 +18,9 @@ use crate::{
 pub fn Card(
     /// The video, as it changes.
     video: Signal<Video>,
+    /// Whether it is seen as soon as the page is: its picture is fetched with the page then, and not once somebody scrolls near it.
+    #[prop(optional)]
+    first: bool,
 ) -> impl IntoView {
     let uploads = expect_context::<Uploads>();
     let id = video.with_untracked(|video| video.id);
@@ -26,6 +29,7 @@ pub fn Card(
     let title = Memo::new(move |_| video.with(|video| video.title.clone()));
     let poster = Memo::new(move |_| video.with(|video| video.poster_url.clone()));
     let length = Memo::new(move |_| video.with(Video::duration_ms));
+    let loading = if first { "eager" } else { "lazy" };
     let progress = Memo::new(move |_| video.with(|video| progress_of(video, local.get())));
     let chips = Memo::new(move |_| video.with(|video| chips_of(video, local.get())));
     let failure = Memo::new(move |_| video.with(|video| video.failure.as_ref().map(|failure| failure.message.clone())));
@@ -34,7 +38,7 @@ pub fn Card(
             <a href=format!("/videos/{id}")>
                 <div class="thumb">
                     {move || match poster.get() {
-                        Some(url) => view! { <img src=url alt="" width="640" height="360" loading="lazy" decoding="async"/> }.into_any(),
+                        Some(url) => view! { <img src=url alt="" width="640" height="360" loading=loading decoding="async"/> }.into_any(),
                         None => view! { <span class="thumb-blank"><Icon glyph=Glyph::Film/></span> }.into_any(),
                     }}
                     {move || length.get().map(|ms| view! { <span class="length num">{words::duration(ms)}</span> })}

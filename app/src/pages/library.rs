@@ -114,7 +114,7 @@ fn Library(search: String, from_newest: bool, page: VideoPage) -> impl IntoView 
         }}
         <section class="grid" aria-label="Library">
             <For each=move || shelf.with(Shelf::ids) key=|id| *id let(id)>
-                {shelf.with_untracked(|shelf| shelf.get(id).cloned()).map(|first| view! { <Card video=follow(shelf, id, first)/> })}
+                {shelf.with_untracked(|shelf| shelf.get(id).cloned()).map(|now| view! { <Card video=follow(shelf, id, now) first=seen_first(shelf, id)/> })}
             </For>
         </section>
         <LoadMore shelf search/>
@@ -128,6 +128,11 @@ fn follow(shelf: RwSignal<Shelf>, id: VideoId, first: Video) -> Signal<Video> {
         now.or_else(|| before.cloned()).unwrap_or_else(|| first.clone())
     })
     .into()
+}
+
+/// Whether a video is among those that a screen shows before anybody scrolls: two rows of a wide one.
+fn seen_first(shelf: RwSignal<Shelf>, id: VideoId) -> bool {
+    shelf.with_untracked(|shelf| shelf.ids().iter().take(8).any(|one| *one == id))
 }
 
 /// A link to the older ones; with scripts they come onto this page.
