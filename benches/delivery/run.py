@@ -16,11 +16,8 @@ import hmac
 import json
 import os
 import pathlib
-import platform
 import random
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,10 +25,12 @@ import tempfile
 import time
 import uuid
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from processes import TICKS, end, facts, free_port, memory, millrace_environment, processor, say, wait_for  # noqa: E402
+
 KEY = bytes(range(32))
 SECRET = "a secret for the bench"
 EXPIRES = int(time.time()) + 86_400
-TICKS = os.sysconf("SC_CLK_TCK")
 CONNECTIONS = 32
 
 NGINX = """
@@ -55,35 +54,6 @@ local requests, at = {{}}, 0
 init = function() for path in io.lines("{paths}") do requests[#requests + 1] = wrk.format("GET", path) end end
 request = function() at = at % #requests + 1 return requests[at] end
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def family(pid):
-    """A process and those below it."""
-    found = [pid]
-    for one in found:
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in pathlib.Path(f"/proc/{one}/task/{one}/children").read_text().split()]
-    return found
-
-
-def processor(pid):
-    seconds = 0.0
-    for one in family(pid):
-        with contextlib.suppress(OSError):
-            fields = pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-            seconds += (int(fields[11]) + int(fields[12])) / TICKS
-    return seconds
-
-
-def memory(pid, name):
-    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 class Files:
@@ -125,24 +95,13 @@ class Server:
         self.name, self.port = name, port
         self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         os.set_blocking(self.process.stderr.fileno(), False)
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"{name} does not start: {(self.process.stderr.read() or b'').decode()[-1000:]}")
-            time.sleep(0.1)
+        wait_for(name, self.process, port, lambda: (self.process.stderr.read() or b"").decode())
 
     def paths(self, files):
         return files.ours() if self.name.startswith("millrace") else files.theirs()
 
     def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
 
 class Bench:
@@ -159,8 +118,7 @@ class Bench:
             "BIND": f"127.0.0.1:{port}", "DATA_DIR": str(self.data), "LOG": "error", "SIGNING_KEY": KEY.hex(), "TRANSCODE_IN_SERVE": "false",
             "DELIVERY_CACHE_MB": str(cache_mb), "HTTP_MAX_CONNECTIONS_PER_ADDRESS": "4096",
         }
-        env = {key: value for key, value in os.environ.items() if not key.startswith("MILLRACE_")}
-        return Server(name, [self.binary, "serve"], port, env | {f"MILLRACE_{key}": value for key, value in ours.items()})
+        return Server(name, [self.binary, "serve"], port, millrace_environment(ours))
 
     def nginx(self):
         port, conf = free_port(), self.folder / "nginx.conf"
@@ -251,16 +209,6 @@ class Bench:
         say(f"\n{count} slow readers of {len(files.names)} segments of {files.size / 1e6:.1f} MB, cache of {cache_mb} MB")
         say(f"  memory {full:.0f} MiB with a full cache → {most:.0f} MiB at most; beside them {beside['gbit_s']:.1f} Gbit/s for 4 readers, p99 {beside['p99_ms']:.1f} ms")
         self.results.append({"case": "slow readers", "readers": count, "cache_mb": cache_mb, "full_mib": full, "most_mib": most})
-
-
-def say(text):
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def facts():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    return {"cores": os.cpu_count(), "processor": model, "kernel": platform.release(), "load": os.getloadavg()[0], "date": time.strftime("%Y-%m-%d")}
 
 
 def arguments():

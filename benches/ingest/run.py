@@ -15,10 +15,7 @@ import contextlib
 import json
 import os
 import pathlib
-import platform
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,7 +23,9 @@ import tempfile
 import time
 import urllib.request
 
-TICKS = os.sysconf("SC_CLK_TCK")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from processes import TICKS, end, facts, family, free_port, memory, millrace_environment, processor, say, wait_for  # noqa: E402
+
 PIECE = 8 * 1024 * 1024
 HERE = pathlib.Path(__file__).resolve().parent
 PEERS = ["tus", "uploadx", "nginx"]
@@ -44,44 +43,6 @@ http {{
 """
 
 
-def say(text):
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def family(pid):
-    """A process and those below it."""
-    found = [pid]
-    for one in found:
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in pathlib.Path(f"/proc/{one}/task/{one}/children").read_text().split()]
-    return found
-
-
-def processor(pid):
-    seconds = 0.0
-    for one in family(pid):
-        with contextlib.suppress(OSError):
-            fields = pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-            seconds += (int(fields[11]) + int(fields[12])) / TICKS
-    return seconds
-
-
-def memory(pid, name):
-    mib = 0.0
-    for one in family(pid):
-        with contextlib.suppress(OSError):
-            lines = pathlib.Path(f"/proc/{one}/status").read_text().splitlines()
-            mib += next((int(line.split()[1]) for line in lines if line.startswith(name)), 0) / 1024
-    return mib
-
-
 def forget_peak(pid):
     for one in family(pid):
         with contextlib.suppress(OSError):
@@ -95,13 +56,7 @@ class Server:
         self.name, self.folder, self.port = name, folder, port
         self.log = open(folder / "log", "w+b")
         self.process = subprocess.Popen(command, env=env, cwd=HERE, stdout=subprocess.DEVNULL, stderr=self.log)
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"{name} does not start: {(folder / 'log').read_text()[-1000:]}")
-            time.sleep(0.1)
+        wait_for(name, self.process, port, (folder / "log").read_text)
 
     def ask(self, method, path, headers, body=b""):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers, method=method)
@@ -109,12 +64,7 @@ class Server:
             return answer.headers, answer.read()
 
     def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
         self.log.close()
 
     def stored(self):
@@ -131,8 +81,7 @@ class Millrace(Server):
     def __init__(self, binary, folder):
         port = free_port()
         ours = {"BIND": f"127.0.0.1:{port}", "DATA_DIR": str(folder / "files"), "LOG": "error", "TRANSCODE_IN_SERVE": "false"}
-        env = {key: value for key, value in os.environ.items() if not key.startswith("MILLRACE_")}
-        env |= {f"MILLRACE_{key}": value for key, value in ours.items()}
+        env = millrace_environment(ours)
         command = lambda *words, text="": subprocess.run([binary, *words], env=env, input=text, text=True, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
         command("user", "add", "bench@example.org", text="a password for the bench\n")
         self.key = command("key", "add", "bench@example.org", "--name", "bench").strip()
@@ -292,11 +241,6 @@ def durable(folder, size):
                 os.fdatasync(file.fileno())
     (folder / "durable").unlink()
     return size / (time.monotonic() - began) / 1e6
-
-
-def facts():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    return {"cores": os.cpu_count(), "processor": model, "kernel": platform.release(), "load": os.getloadavg()[0], "date": time.strftime("%Y-%m-%d")}
 
 
 def arguments():
