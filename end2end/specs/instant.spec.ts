@@ -86,6 +86,8 @@ test("its link plays while the upload is on its way, and goes on when more has a
   await line(-1);
   await expect.poll(() => position(watching), { timeout: 90_000, message: "it goes on by itself" }).toBeGreaterThan(stalled + 3);
   await expect.poll(async () => (await status(request, apiKey, videoId)).status, { timeout: 90_000 }).toBe("processing");
+  // Until its player has read the playlist again, nothing behind what had arrived can be asked for.
+  await expect.poll(() => video(watching).evaluate((element: HTMLVideoElement) => element.duration), { timeout: 90_000, message: "it knows the whole" }).toBeGreaterThan(205);
   await video(watching).evaluate((element: HTMLVideoElement) => (element.currentTime = 200));
   await expect.poll(() => position(watching), { timeout: 60_000, message: "all of it" }).toBeGreaterThan(202);
   await expect(watching.getByRole("alert")).toHaveCount(0);
