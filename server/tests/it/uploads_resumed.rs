@@ -8,7 +8,10 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 use server::{clock::now_ms, db::entity::uploads};
 
-use crate::app::{App, Somebody, noise};
+use crate::{
+    app::{App, Somebody, noise},
+    workshop::eventually,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -35,6 +38,8 @@ async fn their_owner_finds_them_and_nobody_else_does() {
     let bytes = noise(2 * MIB);
     assert_eq!(app.put_part(&ada, &ticket, 2, crc32c::crc32c(&bytes), bytes.clone()).await.status, StatusCode::OK);
 
+    // A moment after the part is safe.
+    eventually("how far it is, is noted", async || unfinished(&app, &ada).await[0]["percent"] != json!(0)).await;
     let listed = unfinished(&app, &ada).await;
     assert_eq!(listed.len(), 1, "{listed:?}");
     let one = &listed[0];

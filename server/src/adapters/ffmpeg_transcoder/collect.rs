@@ -24,6 +24,8 @@ use crate::ports::transcoder::TranscodeError;
 
 /// Files that wait for their turn to be stored.
 const STORE_AT_ONCE: usize = 4;
+/// A segment of sound shorter than this is a few frames: one has 21 ms. Microseconds.
+const SCRAP_US: u64 = 100_000;
 /// A segment lasts less than a day.
 const LONGEST_SEGMENT_US: f64 = 86_400e6;
 /// Most bytes of a playlist of ffmpeg's: a day in segments of a second is a third of it.
@@ -51,7 +53,13 @@ pub(super) async fn read(
     }
     if let (Some(plan), Some(audio)) = (&ladder.audio, &facts.audio) {
         let folder = folder.join(AUDIO);
-        let playlist = read_playlist(&folder, growth.kept(AUDIO)).await?;
+        let kept = growth.kept(AUDIO);
+        let mut playlist = read_playlist(&folder, kept).await?;
+        let told = kept.map_or(0, |kept| kept.segments.len());
+        let pictures_us = renditions.iter().map(|picture| picture.playlist.duration_us()).max();
+        if playlist.segments.len() > told.max(1) && pictures_us.is_some_and(|end_us| ends_with_a_scrap(&playlist, end_us)) {
+            playlist.segments.pop();
+        }
         let codec = media_file::codec(&folder.join(&playlist.init)).await?;
         renditions.push(sound(plan, audio, codec, playlist));
     }
@@ -72,6 +80,13 @@ pub(super) fn sound(plan: &AudioPlan, audio: &AudioFacts, codec: String, playlis
         AudioPlan::Encode { channels, .. } => (*channels, false),
     };
     Rendition { name: AUDIO.to_owned(), track: Track::Audio { channels }, codec, copied, flat: false, generation: None, playlist }
+}
+
+/// Whether the last segment of the sound is less than a few frames that begin when all pictures are over. Nobody misses them, but hls.js loads them and then waits for
+/// ever to be told of the end. Films whose length is a multiple of a segment's have such a scrap.
+fn ends_with_a_scrap(sound: &MediaPlaylist, pictures_us: u64) -> bool {
+    let last_us = sound.segments.last().map_or(0, |last| last.duration_us);
+    last_us < SCRAP_US && sound.duration_us() - last_us >= pictures_us
 }
 
 /// The frame rate that a rung is to have, as far as that is known before it is made.
@@ -202,6 +217,18 @@ mod tests {
             assert_eq!(verdict(playlist.as_bytes()).await, Err(FailureCode::Damaged), "{name}");
         }
         assert!(is_segment("00000.m4s") && is_segment("123456.m4s"));
+    }
+
+    #[test]
+    fn a_scrap_of_sound_behind_the_last_picture_is_none_that_anybody_misses() {
+        let sound = |durations: &[u64]| {
+            let segment = |duration_us: &u64| Segment { file: String::new(), duration_us: *duration_us, bytes: 1 };
+            MediaPlaylist { init: INIT.to_owned(), segments: durations.iter().map(segment).collect() }
+        };
+        assert!(ends_with_a_scrap(&sound(&[4_010_667, 3_989_333, 10_667]), 8_000_000));
+        assert!(!ends_with_a_scrap(&sound(&[4_010_667, 3_989_333, 10_667]), 8_005_000), "there is something to see");
+        assert!(!ends_with_a_scrap(&sound(&[4_000_000, 4_000_000, 2_000_000]), 8_000_000), "there is something to hear");
+        assert!(!ends_with_a_scrap(&sound(&[]), 1));
     }
 
     #[tokio::test]
