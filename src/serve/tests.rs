@@ -178,13 +178,13 @@ async fn only_what_never_changes_is_kept_without_asking() {
     ] {
         let answer = ask(&router, &Method::GET, path, &[]).await;
         assert_eq!(
-            (answer.status, answer.headers[header::CACHE_CONTROL].to_str(), answer.text.as_str()),
-            (status, Ok(value), text),
+            (answer.status, answer.headers[header::CACHE_CONTROL].as_bytes(), answer.text.as_str()),
+            (status, value.as_bytes(), text),
             "{path}"
         );
     }
     let small = ask(&router, &Method::GET, "/pkg/v-1/a.js", &[("accept-encoding", "br")]).await;
-    assert_eq!((small.headers[header::CONTENT_ENCODING].to_str(), small.text.as_str()), (Ok("br"), "2"));
+    assert_eq!((small.headers[header::CONTENT_ENCODING].as_bytes(), small.text.as_str()), (&b"br"[..], "2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
