@@ -11,17 +11,9 @@ use domain::{
 use uuid::Uuid;
 
 use crate::{
-    ports::cdn::{Audience, Cdn, CdnError, SignedPrefix, Verified},
+    ports::cdn::{Audience, Cdn, CdnError, MEDIA_PATH, SignedPrefix, Verified},
     signing::{SIGNATURE_BYTES, SigningKeys},
 };
-
-/// Path under which this origin serves published objects, with a slash at both ends.
-pub const MEDIA_PATH: &str = "/media/";
-
-/// The generation below an address that this origin made; `None` for those of another CDN.
-pub fn generation_of(base: &str) -> Option<GenerationId> {
-    base.strip_suffix('/')?.rsplit_once(MEDIA_PATH)?.1.parse().ok()
-}
 
 /// Keeps these signatures apart from those that the same keys make over grants.
 const LABEL: &str = "millrace media v2";

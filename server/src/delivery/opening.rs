@@ -12,7 +12,7 @@ use futures::future::join_all;
 use tokio::time::timeout;
 
 use super::Delivery;
-use crate::adapters::origin_cdn::generation_of;
+use crate::ports::cdn::generation_here;
 
 /// How long a page waits for it. Past that it is not worth the wait.
 const WITHIN: Duration = Duration::from_millis(50);
@@ -38,7 +38,7 @@ impl Delivery {
     }
 
     async fn opening(&self, track: &StartTrack) -> Option<Opening> {
-        let generation = generation_of(&track.media.base)?;
+        let generation = generation_here(&track.media.base)?;
         let object = async |file: &str| self.object(&StorageKey::published(generation, file)?).await.ok()?;
         let init = object(&track.init).await.filter(|init| init.size() <= LARGEST_INIT)?;
         let first = object(track.segments.first()?).await?;

@@ -5,6 +5,14 @@ use std::fmt::Debug;
 pub use domain::grant::Audience;
 use domain::{ids::GenerationId, storage_key::StorageKey};
 
+/// Path under which our own origin serves published objects, with a slash at both ends.
+pub const MEDIA_PATH: &str = "/media/";
+
+/// The generation below an address on our own origin; `None` for those of another CDN.
+pub fn generation_here(base: &str) -> Option<GenerationId> {
+    base.strip_suffix('/')?.rsplit_once(MEDIA_PATH)?.1.parse().ok()
+}
+
 /// The right to fetch everything below a path until a moment: URL base and query that go around a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedPrefix {
