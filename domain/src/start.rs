@@ -38,11 +38,12 @@ pub struct StartTrack {
     pub opening: Option<Opening>,
 }
 
-/// The init segment and the first bytes of the first segment.
+/// The init segment, and the first segment or its first bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
-    /// How many bytes of the first segment it has: never all of them.
-    pub bytes: u64,
+    /// The first byte of the first segment that it does not have; none where it has all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest_from: Option<u64>,
     /// Both, one behind the other, in Base64 (RFC 4648, section 4).
     pub data: String,
 }

@@ -51,8 +51,9 @@
     for (const track of tracks) {
         const { opening } = track;
         track.next = 0;
-        track.first = [opening || ask(track, track.init), ask(track, track.segments[0], opening?.bytes)];
-        for (const answer of track.first) answer.catch?.(() => {});
+        // A small segment is in the page as a whole.
+        track.first = [opening || ask(track, track.init), opening && !opening.rest_from ? null : ask(track, track.segments[0], opening?.rest_from)];
+        for (const answer of track.first) answer?.catch?.(() => {});
     }
 
     // `framed`: there is a picture. `shown`: it is on the screen, and the player's scripts hold it up no more. `leave`: hls.js is ready. `over`: it has taken over, or this has failed.
@@ -104,8 +105,8 @@
             const first = await track.first[0];
             await append(track, first.data ? Uint8Array.from(atob(first.data), c => c.charCodeAt(0)) : await first.arrayBuffer());
         }
-        const reader = (await (track.next ? ask(track, track.segments[track.next]) : track.first[1])).body.getReader();
-        for (;;) {
+        const reader = (await (track.next ? ask(track, track.segments[track.next]) : track.first[1]))?.body.getReader();
+        while (reader) {
             const { done, value } = await reader.read();
             if (done || over) break;
             alive();
@@ -115,6 +116,7 @@
             if (!track.next && end(track) && track.buffer.buffered.start(0) > 0.1) throw 'late';
             enough();
         }
+        enough();
         track.next++;
     };
     // Sound and picture advance in step: neither takes the other's half of the line.
@@ -246,7 +248,7 @@
         muted: false,
         // Bits per second, with some caution.
         get estimate() {
-            return busy ? bytes * 8 / busy * 0.8 : 500000;
+            return bytes && busy ? bytes * 8 / busy * 0.8 : 500000;
         },
         // The player hears the viewer from now on.
         adopt() {

@@ -25,7 +25,7 @@ const SOUND: u64 = 3 * 1024;
 const LARGEST: u64 = 32;
 
 impl Delivery {
-    /// Puts the beginnings of the tracks into `start`, for all of them or none. Where the media come from elsewhere than from this origin, it stays as it is: fetching
+    /// Puts the beginnings of the tracks into `start`, for all of them or none: small segments as a whole. Where the media come from elsewhere than from this origin, it stays as it is: fetching
     /// what a CDN has for the viewer anyway would hold up the page.
     pub async fn open(&self, start: &mut Start) {
         let openings = join_all(start.tracks.iter().map(|track| self.opening(track)));
@@ -43,10 +43,11 @@ impl Delivery {
         let init = object(&track.init).await.filter(|init| init.size() <= LARGEST_INIT)?;
         let first = object(track.segments.first()?).await?;
         let most = if track.kind == "video" { PICTURE } else { SOUND };
-        if first.size() <= most || first.size() > most * LARGEST {
+        if first.size() > most * LARGEST {
             return None;
         }
-        let beginning = first.bytes().slice(..usize::try_from(most).ok()?);
-        Some(Opening { bytes: most, data: STANDARD.encode([init.bytes(), beginning].concat()) })
+        let rest_from = (first.size() > most).then_some(most);
+        let beginning = first.bytes().slice(..usize::try_from(first.size().min(most)).ok()?);
+        Some(Opening { rest_from, data: STANDARD.encode([init.bytes(), beginning].concat()) })
     }
 }

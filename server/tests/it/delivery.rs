@@ -264,13 +264,19 @@ async fn a_page_brings_the_beginnings_of_its_tracks_along_where_they_are_small()
         app.state.delivery.open(&mut opened).await;
     }
     let opening = opened.tracks[0].opening.clone().expect("an opening");
-    let cut = usize::try_from(opening.bytes).expect("small");
+    let cut = opening.rest_from.and_then(|from| usize::try_from(from).ok()).expect("it is larger than that");
     let told = STANDARD.decode(opening.data).expect("Base64");
     assert_eq!((&told[..700], &told[700..]), (&noise(700)[..], &noise(SIZE)[..cut]), "init segment and beginning");
     let rest =
         ask(&ordinary(&app), Method::GET, &format!("/media/{generation}/720p/00001.m4s?{query}"), &[("range", &format!("bytes={cut}-"))])
             .await;
     assert_eq!((rest.0, &rest.2[..]), (StatusCode::PARTIAL_CONTENT, &noise(SIZE)[cut..]), "and the rest can be had");
+
+    // A small one is there as a whole.
+    let mut small = start(vec![track(&ours, "720p/init.mp4")]);
+    app.state.delivery.open(&mut small).await;
+    let opening = small.tracks[0].opening.clone().expect("what is in memory is there at once");
+    assert_eq!((opening.rest_from, STANDARD.decode(opening.data).expect("Base64")), (None, [noise(700), noise(700)].concat()));
 
     // One that has none leaves all without; and so does a CDN, whose bytes are not here.
     let missing = start(vec![track(&ours, "720p/00001.m4s"), track(&ours, "720p/00009.m4s")]);
