@@ -26,7 +26,7 @@
         const add = (tag, what) => document.head.append(Object.assign(document.createElement(tag), what));
         const go = () => {
             add('link', { rel: 'preload', as: 'script', href: plan.hls });
-            add('link', { rel: 'preload', as: 'fetch', crossOrigin: 'anonymous', href: plan.wasm });
+            add('link', { rel: 'preload', as: 'fetch', crossOrigin: '', href: plan.wasm });
             add('script', { type: 'module', src: plan.entry });
         };
         if (document.readyState == 'loading') document.addEventListener('DOMContentLoaded', go);
@@ -174,6 +174,8 @@
     };
     const kept = name => { try { return localStorage.getItem('millrace.' + name); } catch {} };
     const prepare = () => {
+        // It opens while the browser looks for what was kept, which takes as long the first time.
+        video.src = URL.createObjectURL(media);
         const volume = kept('volume'), rate = kept('rate') / 100;
         if (/^\d+$/.test(volume) && volume <= 100) video.volume = volume / 100;
         if (rate >= 0.5 && rate <= 2) video.defaultPlaybackRate = video.playbackRate = rate;
@@ -194,7 +196,6 @@
         player.addEventListener('click', ({ target }) => {
             if (video.paused && target.closest('video, .player-big')) play();
         }, { signal: clicks.signal });
-        video.src = URL.createObjectURL(media);
         if (!autoplay) return;
         // It would take the first frame's place on the line.
         poster = video.poster;
