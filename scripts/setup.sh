@@ -21,7 +21,7 @@ stop() { printf '\n%s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; } # at_least VERSION MINIMUM
 node_version() { node -p process.versions.node 2>/dev/null || echo 0; }
-chromium() {
+browser() {
     local name
     for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
         if [ -n "$name" ] && have "$name"; then return 0; fi
@@ -45,7 +45,7 @@ system_programs() {
     need bwrap "keeps ffmpeg away from everything but the one file it works on" bubblewrap
     need node "bundles the player's JavaScript and makes the WASM small" nodejs
     need npm "fetches the JavaScript packages" npm
-    if [ $with_tests = yes ] && ! chromium; then
+    if [ $with_tests = yes ] && ! browser; then
         missing+=("chromium: the browser that the end-to-end tests drive")
         packages+=(chromium fonts-liberation)
     fi
@@ -81,7 +81,7 @@ system_programs() {
     "${become[@]}" apt-get update -q
     # shellcheck disable=SC2086
     "${become[@]}" env DEBIAN_FRONTEND=noninteractive $install
-    if [ $with_tests = yes ] && ! chromium; then
+    if [ $with_tests = yes ] && ! browser; then
         stop "Chromium was installed but is not on the path. Set CHROMIUM to a Chromium or Chrome that plays H.264 and try again."
     fi
 }

@@ -1,10 +1,11 @@
 //! The document, and the app in it: what lives above the router (uploads, the event stream, the voice) and the pages under it.
 
-use leptos::{nonce::use_nonce, prelude::*};
+use leptos::{either::Either, nonce::use_nonce, prelude::*};
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
     components::{FlatRoutes, Route, Router},
+    location::RequestUrl,
     path,
 };
 
@@ -19,6 +20,7 @@ use crate::{
     pages::{
         ahead,
         coming::{Coming, ComingNote},
+        door,
         later::Later,
         library::LibraryPage,
         not_found::NotFound,
@@ -33,10 +35,14 @@ use crate::{
 /// Says so when the page's code could not be loaded or has stopped.
 const STOPPED: &str = include_str!("shell/stopped.js");
 
+/// What a page before the door has in place of all that: it shows passwords, sends the form without leaving the page, says what is wrong with it, and
+/// then fetches what the first page behind the door needs. Without it the form is a plain one.
+const DOOR: &str = include_str!("shell/door.js");
+
 /// The document around the app, drawn on the server only.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let stylesheet = format!("/{}/{}.css", options.site_pkg_dir, options.output_name);
-    let loader = format!("/{}/__wasm_split.______________________.js", options.site_pkg_dir);
+    let before_door = use_context::<RequestUrl>().and_then(|url| url.parse().ok()).is_some_and(|url| door::is_at(url.path()));
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -50,11 +56,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="manifest" href="/manifest.webmanifest"/>
                 <link rel="stylesheet" id="leptos" href=stylesheet/>
-                <script nonce=use_nonce() inner_html=STOPPED></script>
                 <AutoReload options=options.clone()/>
-                // What the two files of the hydration script import.
-                <link rel="modulepreload" href=loader crossorigin=""/>
-                <HydrationScripts options/>
+                {if before_door { Either::Left(door_script(&options)) } else { Either::Right(app_scripts(options)) }}
                 <MetaTags/>
             </head>
             <body>
@@ -62,6 +65,27 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
             </body>
         </html>
     }
+}
+
+/// The file that brings the parts of the code in.
+fn loader(options: &LeptosOptions) -> String {
+    format!("/{}/__wasm_split.______________________.js", options.site_pkg_dir)
+}
+
+/// What brings a page to life.
+fn app_scripts(options: LeptosOptions) -> impl IntoView {
+    view! {
+        <script nonce=use_nonce() inner_html=STOPPED></script>
+        // What the two files of the hydration script import.
+        <link rel="modulepreload" href=loader(&options) crossorigin=""/>
+        <HydrationScripts options/>
+    }
+}
+
+fn door_script(options: &LeptosOptions) -> impl IntoView + use<> {
+    let LeptosOptions { site_pkg_dir: folder, output_name: name, .. } = options;
+    let ahead = format!("{} /{folder}/{name}.js /{folder}/{name}.wasm", loader(options));
+    view! { <script nonce=use_nonce() data-ahead=ahead inner_html=DOOR></script> }
 }
 
 /// The app.
@@ -112,7 +136,13 @@ fn document_title(title: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::document_title;
+    use super::{DOOR, document_title};
+
+    #[test]
+    fn the_script_of_the_door_is_small_and_cannot_end_its_element() {
+        assert!(DOOR.len() < 3_000, "{} bytes", DOOR.len());
+        assert!(!DOOR.contains("</") && !DOOR.contains("<!--"), "{DOOR}");
+    }
 
     #[test]
     fn a_title_is_text_in_the_page() {

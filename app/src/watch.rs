@@ -2,7 +2,7 @@
 //! by the embed entry (`frontend/embed`), which hydrates the player alone: no router, no dashboard.
 //!
 //! The head is what other sites read: OpenGraph and player card, oEmbed discovery, the real aspect ratio. One inline script, by its nonce
-//! (`starter`), shows the first frame before the player is loaded; no `style` attribute, so that `style-src 'self'` suffices.
+//! (`starter`), shows the first frame before the player is loaded, and the styles stand beside it; there is no `style` attribute.
 
 mod head;
 mod page;
@@ -46,7 +46,7 @@ pub struct WatchPage {
     pub by_grant: bool,
 }
 
-/// The whole document as HTML; its own script, if it has one, carries `nonce`.
+/// The whole document as HTML; its own script and styles, if it has them, carry `nonce`.
 pub fn render(page: &WatchPage, nonce: &str) -> String {
     html(|| page::document(page, nonce).to_html())
 }

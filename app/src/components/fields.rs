@@ -21,7 +21,7 @@ pub fn kept(error: Signal<Option<AppError>>) -> String {
     error.with_untracked(|error| error.as_ref().and_then(|error| error.kept.clone())).unwrap_or_default()
 }
 
-/// What is wrong with a form. Always in the page, so that a screen reader hears it change; its fields point to it.
+/// What is wrong with a form. Always in the page, unseen while it is empty, so that a screen reader hears it change; its fields point to it.
 #[component]
 pub fn FormError(
     /// Its id in the page.
@@ -30,11 +30,7 @@ pub fn FormError(
     error: Signal<Option<AppError>>,
 ) -> impl IntoView {
     let text = move || error.with(|error| error.as_ref().map(|error| error.problem.detail.clone()));
-    view! {
-        <p id=id class="form-error" role="alert">
-            {move || text().map(|text| view! { <Icon glyph=Glyph::Alert/><span>{text}</span> })}
-        </p>
-    }
+    view! { <p id=id class="form-error" role="alert"><Icon glyph=Glyph::Alert/><span>{text}</span></p> }
 }
 
 /// A text field with its label.

@@ -1,4 +1,7 @@
 //! What the two pages before the door share: the sheet they stand on, and who is sent elsewhere.
+//!
+//! Who comes to one of them first gets it as the server drew it, with a few lines of script (`shell/door.js`) and none of the dashboard's code. That comes for
+//! them only where a living dashboard goes there, because its session has ended: what it is uploading stays.
 
 use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
@@ -16,6 +19,11 @@ use crate::{
 
 /// What the visitor may do, asked once for the page.
 pub type DoorResource = wire::Asked<Result<Door, AppError>>;
+
+/// Whether a path is one of theirs.
+pub fn is_at(path: &str) -> bool {
+    matches!(path.trim_end_matches('/'), "/sign-in" | "/sign-up")
+}
 
 /// Asks the server what the visitor may do, with the secret of an invitation where they brought one.
 pub fn ask(invite: Option<String>) -> DoorResource {
@@ -64,5 +72,20 @@ pub fn Doorway<V: IntoView + 'static>(
                 </Suspense>
             </div>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_at;
+
+    #[test]
+    fn the_door_is_known_by_its_address() {
+        for door in ["/sign-in", "/sign-in/", "/sign-up"] {
+            assert!(is_at(door), "{door}");
+        }
+        for other in ["/", "/sign-in/x", "/sign-into", "/settings/sign-in"] {
+            assert!(!is_at(other), "{other}");
+        }
     }
 }

@@ -28,7 +28,7 @@ pub fn SignInPage() -> impl IntoView {
                 <FormError id=ERROR error/>
                 <TextField id="email" name="email" label="E-mail address" kind="email" autocomplete="username" value=kept(error) error_id=ERROR error/>
                 <PasswordField id="password" name="password" label="Password" autocomplete="current-password" error_id=ERROR error/>
-                <button class="button primary wide" aria-disabled=move || pending.get().then_some("true")>
+                <button class="button primary wide" data-busy="Signing in" aria-disabled=move || pending.get().then_some("true")>
                     {move || if pending.get() { "Signing in" } else { "Sign in" }}
                 </button>
             </ActionForm>

@@ -1,7 +1,7 @@
 //! The head of a shared document: what browsers, search engines and the sites where the link is pasted read.
 
 use domain::video::{Playback, PlaybackState};
-use leptos::{html, prelude::*};
+use leptos::{either::Either, html, prelude::*};
 
 use super::{Kind, WatchPage, starter};
 use crate::player::HLS_SCRIPT;
@@ -14,11 +14,13 @@ pub(super) fn head(page: &WatchPage, nonce: &str) -> impl IntoView + use<> {
     // For who has a link of their own these open nothing; and what is in the link is not for the sites where it is pasted.
     let embed_url = (!page.by_grant).then_some(embed_url);
     let oembed_url = (!page.by_grant).then_some(oembed_url);
-    // A script waits for the style sheets in front of it.
-    let starter = page.start.as_ref().map(|start| starter::starter(start, nonce));
-    let preloads = page.start.is_none().then(|| preloads(&playback));
+    let (starter, styles, preloads) = match &page.start {
+        Some(start) => (Some(starter::starter(start, nonce)), Either::Left(starter::styles(nonce)), None),
+        None => (None, Either::Right(stylesheet()), Some(preloads(&playback))),
+    };
     view! {
         {starter}
+        {styles}
         {basics(page.kind, title.clone(), !page.index)}
         <link rel="canonical" href=watch_url.clone() />
         {oembed_url.map(|oembed_url| view! { <link rel="alternate" type="application/json+oembed" href=oembed_url title=title /> })}
@@ -39,9 +41,13 @@ pub(super) fn basics(kind: Kind, title: String, hidden: bool) -> impl IntoView {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>{title}</title>
-        <link rel="stylesheet" href="/pkg/player.css" />
         {hidden.then(|| view! { <meta name="robots" content="noindex" /> })}
     }
+}
+
+/// The style sheet as a file.
+pub(super) fn stylesheet() -> impl IntoView {
+    view! { <link rel="stylesheet" href="/pkg/player.css" /> }
 }
 
 fn open_graph(playback: &Playback, watch_url: &str, embed_url: Option<&str>, poster: Option<String>) -> impl IntoView + use<> {

@@ -12,6 +12,7 @@ pub(super) fn document(page: &WatchPage, nonce: &str) -> impl IntoView + use<> {
     let json = starter::json(&playback);
     // Where the page begins by itself, it is its script that brings the player in, once the video needs the line no more.
     let player_now = page.start.is_none();
+    let openings = page.start.as_ref().map(|start| starter::openings(start, nonce));
     let body = match page.kind {
         Kind::Watch => watch(page).into_any(),
         Kind::Embed => player(playback).into_any(),
@@ -22,6 +23,7 @@ pub(super) fn document(page: &WatchPage, nonce: &str) -> impl IntoView + use<> {
             <head>{head::head(page, nonce)}</head>
             <body class=class(page.kind)>
                 {body}
+                {openings}
                 <script type="application/json" id=PLAYBACK_ID inner_html=json></script>
                 {player_now.then(|| view! { <script type="module" src=starter::ENTRY></script> })}
             </body>
@@ -48,7 +50,7 @@ fn message(kind: Kind, title: &'static str, advice: &'static str) -> impl IntoVi
     view! {
         <!DOCTYPE html>
         <html lang="en">
-            <head>{head::basics(kind, title.to_owned(), true)}</head>
+            <head>{head::basics(kind, title.to_owned(), true)}{head::stylesheet()}</head>
             <body class=class(kind)>
                 {(kind == Kind::Watch).then(bar)}
                 <main class="watch-missing">

@@ -26,10 +26,10 @@
         const add = (tag, what) => document.head.append(Object.assign(document.createElement(tag), what));
         const go = () => {
             add('link', { rel: 'preload', as: 'script', href: plan.hls });
-            add('link', { rel: 'preload', as: 'fetch', crossOrigin: 'anonymous', href: plan.wasm });
+            add('link', { rel: 'preload', as: 'fetch', crossOrigin: '', href: plan.wasm });
             add('script', { type: 'module', src: plan.entry });
         };
-        if (document.readyState == 'loading') document.addEventListener('DOMContentLoaded', go, { once: true });
+        if (document.readyState == 'loading') document.addEventListener('DOMContentLoaded', go);
         else go();
     };
 
@@ -49,10 +49,12 @@
         return answer;
     };
     for (const track of tracks) {
-        const { opening } = track;
+        const { opening, init, segments: [file] } = track;
         track.next = 0;
         // A small segment is in the page as a whole.
-        track.first = [opening || ask(track, track.init), opening && !opening.rest_from ? null : ask(track, track.segments[0], opening?.rest_from)];
+        track.first = opening
+            ? [{ body: new ReadableStream({ start: page => track.page = page }) }, opening.rest_from && ask(track, file, opening.rest_from)]
+            : [ask(track, init), ask(track, file)];
         for (const answer of track.first) answer?.catch?.(() => {});
     }
 
@@ -101,20 +103,19 @@
         if (framed && video.paused || shown && filled() - video.currentTime > SPARE) boot();
     };
     const load = async track => {
-        if (!track.next) {
-            const first = await track.first[0];
-            await append(track, first.data ? Uint8Array.from(atob(first.data), c => c.charCodeAt(0)) : await first.arrayBuffer());
-        }
-        const reader = (await (track.next ? ask(track, track.segments[track.next]) : track.first[1]))?.body.getReader();
-        while (reader) {
-            const { done, value } = await reader.read();
-            if (done || over) break;
-            alive();
-            bytes += value.length;
-            await append(track, value);
-            // What begins late would never begin.
-            if (!track.next && end(track) && track.buffer.buffered.start(0) > 0.1) throw 'late';
-            enough();
+        for (const source of track.next ? [ask(track, track.segments[track.next])] : track.first) {
+            const answer = await source, reader = answer?.body.getReader();
+            while (reader) {
+                const { done, value } = await reader.read();
+                if (done || over) break;
+                alive();
+                // What the page brings along says nothing about the line: it may have come long before.
+                if (answer.ok) bytes += value.length;
+                await append(track, value);
+                // What begins late would never begin.
+                if (!track.next && end(track) && track.buffer.buffered.start(0) > 0.1) throw 'late';
+                enough();
+            }
         }
         enough();
         track.next++;
@@ -171,8 +172,10 @@
             }
         });
     };
-    const kept = name => { try { return localStorage.getItem('millrace.' + name); } catch { return null; } };
+    const kept = name => { try { return localStorage.getItem('millrace.' + name); } catch {} };
     const prepare = () => {
+        // It opens while the browser looks for what was kept, which takes as long the first time.
+        video.src = URL.createObjectURL(media);
         const volume = kept('volume'), rate = kept('rate') / 100;
         if (/^\d+$/.test(volume) && volume <= 100) video.volume = volume / 100;
         if (rate >= 0.5 && rate <= 2) video.defaultPlaybackRate = video.playbackRate = rate;
@@ -193,7 +196,6 @@
         player.addEventListener('click', ({ target }) => {
             if (video.paused && target.closest('video, .player-big')) play();
         }, { signal: clicks.signal });
-        video.src = URL.createObjectURL(media);
         if (!autoplay) return;
         // It would take the first frame's place on the line.
         poster = video.poster;
@@ -246,6 +248,12 @@
         // Whether it is to play, and whether the browser wanted it without sound.
         wanted: autoplay,
         muted: false,
+        // What the page brings along, as the browser reads on in it.
+        take(index, data, last) {
+            const { page } = tracks[index];
+            page.enqueue(Uint8Array.from(atob(data), c => c.charCodeAt(0)));
+            if (last) page.close();
+        },
         // Bits per second, with some caution.
         get estimate() {
             return bytes && busy ? bytes * 8 / busy * 0.8 : 500000;
@@ -258,7 +266,7 @@
         // `hls` gets the element once both are ready; `otherwise` is called where that fails.
         handOver(hls, otherwise) {
             failed = otherwise;
-            const once = name => new Promise(resolve => hls.once(name, (_, data) => resolve(data)));
+            const once = name => new Promise(resolve => hls.once(name, resolve));
             const sound = tracks.length > 1, read = [once('hlsLevelLoaded')];
             if (sound) read.push(once('hlsAudioTrackLoaded'));
             hls.once('hlsManifestParsed', (_, { audioTracks }) => audioTracks.length > 0 == sound ? hls.startLoad() : fail());

@@ -1,7 +1,7 @@
 //! What the documents promise to browsers and to other sites.
 
 use domain::{
-    start::{Start, StartTrack},
+    start::{Opening, Start, StartTrack},
     video::{Playback, PlaybackState, SignedMedia},
 };
 
@@ -94,21 +94,28 @@ fn a_page_that_begins_by_itself_has_one_script_of_its_own_in_front_of_everything
         codec: "avc1.64001e".to_owned(),
         init: "</script>/init.mp4".to_owned(),
         segments: vec!["360p/00000.m4s".to_owned()],
-        opening: None,
+        opening: Some(Opening { rest_from: Some(3), data: "QUJD".to_owned() }),
     };
     let start = Start { duration_ms: 30_500, tracks: vec![track] };
     for kind in [Kind::Watch, Kind::Embed] {
         let html = super::render(&WatchPage { start: Some(start.clone()), ..page(kind) }, "abc");
         let (plan, script) = (html.find("id=\"start\"").expect("the plan"), html.find("<script nonce=\"abc\">").expect("the script"));
-        assert!(plan < script && script < html.find("stylesheet").expect("the style sheet"), "{html}");
+        assert!(plan < script && script < html.find("<style nonce=\"abc\">").expect("the styles"), "{html}");
+        assert!(!html.contains("stylesheet"), "the first picture waits for no file: {html}");
         let json = html[plan..].split_once('>').expect("the element").1.split_once("</script>").expect("its end").0;
         let read: serde_json::Value = serde_json::from_str(json).expect("it reads back");
         assert_eq!(read["tracks"][0]["init"], "</script>/init.mp4");
+        assert_eq!((&read["tracks"][0]["opening"]["rest_from"], html.matches("QUJD").count()), (&3.into(), 1));
+        let opening = html.find("<script nonce=\"abc\">window.millraceStarter?.take(0,'QUJD',1)</script>").expect("the opening");
+        assert!(html.find("<video").expect("the video") < opening, "{html}");
         assert_eq!((read["tracks"][0]["media"]["query"].as_str(), read["entry"].as_str()), (Some("e=1&s=2"), Some("/pkg/embed.js")));
         assert!(!html.contains("modulepreload") && !html.contains("type=\"module\"") && !html.contains("rel=\"preload\""), "{html}");
     }
     let html = render(&page(Kind::Embed));
-    assert!(!html.contains("nonce") && html.contains("type=\"module\"") && html.contains("rel=\"preload\""), "{html}");
+    assert!(
+        !html.contains("nonce") && html.contains("stylesheet") && html.contains("type=\"module\"") && html.contains("rel=\"preload\""),
+        "{html}"
+    );
 }
 
 #[test]

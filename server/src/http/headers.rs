@@ -1,7 +1,7 @@
 //! Headers that every answer carries: what its page may load and do, who may frame it, who may read it from elsewhere.
 //!
 //! An answer is taken for data, which may do nothing at all, unless its handler says which [`Page`] it is; one that brings a policy of its own
-//! keeps it. There is no inline script and no inline style but for Leptos's own scripts and the one that shows a player's first frame, which carry the
+//! keeps it. There is no inline script and no inline style but for Leptos's own scripts, the door's, and what shows a player's first frame, which carry the
 //! nonce of their page.
 
 use std::{fmt::Write, sync::Arc};
@@ -30,11 +30,11 @@ pub enum Page {
         /// The nonce that the page's own scripts carry.
         nonce: Nonce,
     },
-    /// A player: WASM and media, no form, no inline script but the one that starts the video.
+    /// A player: WASM and media, no form, nothing inline but what starts the video.
     Player {
         /// Who may frame it, as in `frame-ancestors`: `'none'`, `*`, or origins separated by spaces.
         framed_by: String,
-        /// The nonce that the page's own script carries, where it has one.
+        /// The nonce that the page's own script and styles carry, where it has them.
         nonce: Option<Nonce>,
     },
     /// Text and styles.
@@ -102,19 +102,18 @@ impl Headers {
 
     fn policy(&self, page: Option<&Page>) -> String {
         let Sources { media, besides, .. } = &*self.0;
-        let player = format!(
-            "style-src 'self'; img-src 'self' {media}; media-src 'self' blob: {media}; worker-src 'self'; object-src 'none'; base-uri 'none'"
-        );
+        let player =
+            format!("img-src 'self' {media}; media-src 'self' blob: {media}; worker-src 'self'; object-src 'none'; base-uri 'none'");
         match page {
             Some(Page::Dashboard { nonce: Nonce(nonce) }) => format!(
-                "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; connect-src 'self' {media}{besides}; {player}; \
-                 manifest-src 'self'; form-action 'self'; frame-ancestors 'none'"
+                "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
+                 connect-src 'self' {media}{besides}; {player}; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'"
             ),
             Some(Page::Player { framed_by, nonce }) => {
                 let own = nonce.as_ref().map(|Nonce(nonce)| format!(" 'nonce-{nonce}'")).unwrap_or_default();
                 format!(
-                    "default-src 'none'; script-src 'self'{own} 'wasm-unsafe-eval'; connect-src 'self' {media}; {player}; form-action 'none'; \
-                     frame-ancestors {framed_by}"
+                    "default-src 'none'; script-src 'self'{own} 'wasm-unsafe-eval'; style-src 'self'{own}; connect-src 'self' {media}; {player}; \
+                     form-action 'none'; frame-ancestors {framed_by}"
                 )
             }
             Some(Page::Still) => "default-src 'none'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; \
@@ -196,11 +195,11 @@ mod tests {
         let (dashboard, player) = policies(&[("MILLRACE_PUBLIC_URL", "https://v.example/sub")], None);
         assert_eq!(directive(&dashboard, "script-src"), "'self' 'nonce-abc' 'wasm-unsafe-eval'");
         assert_eq!(directive(&player, "script-src"), "'self' 'nonce-def' 'wasm-unsafe-eval'");
+        assert_eq!((directive(&dashboard, "style-src"), directive(&player, "style-src")), ("'self'", "'self' 'nonce-def'"));
         for policy in [&dashboard, &player] {
             assert_eq!(directive(policy, "default-src"), "'none'");
             assert_eq!(directive(policy, "connect-src"), "'self' https://v.example");
             assert_eq!(directive(policy, "media-src"), "'self' blob: https://v.example");
-            assert_eq!(directive(policy, "style-src"), "'self'");
             assert_eq!((directive(policy, "object-src"), directive(policy, "base-uri")), ("'none'", "'none'"));
             assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'") && !policy.contains("data:"), "{policy}");
         }
