@@ -2,16 +2,14 @@
 //!
 //! In a lane the connection is driven by a thread that may block: it waits for the socket with `recv`, and what its handler does to the disk
 //! happens there and then, with bytes that the processor still has at hand, instead of being handed to another thread and back for each piece.
-//! The connection, its handler and its body stay what they are; they only run elsewhere. Lanes are few, and whoever turns slow leaves.
+//! The connection, its handler and its body stay what they are; they only run elsewhere. Who sends one body after another stays there between
+//! them, so that threads are not woken for each. Lanes are few, and whoever turns slow leaves.
 
 use std::{
     cell::Cell,
     future::poll_fn,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -19,10 +17,6 @@ use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
 /// Lanes at once. Each is a thread of those that wait for the disk, of which there are far more.
 const LANES: usize = 32;
-/// Bytes of a body that hyper may have read and its reader not seen: its reads are no longer than about 400 kB, and it is one ahead. A read that
-/// waits must never wait for more than the client is going to send.
-const READ_AHEAD: u64 = 512 * 1024;
-
 thread_local! {
     static IN_LANE: Cell<bool> = const { Cell::new(false) };
 }
@@ -48,43 +42,132 @@ impl Drop for Open {
 
 /// What one connection's body and socket tell each other. Clones are the same one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Lane(Arc<State>);
+pub(crate) struct Lane(Arc<Mutex<Phase>>);
 
-#[derive(Debug, Default)]
-struct State {
-    wanted: AtomicBool,
-    /// Bytes that are certain to come.
-    coming: AtomicU64,
+/// Where a connection is in its lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    /// It wants none.
+    #[default]
+    Outside,
+    /// A body comes fast; so many bytes of it are still to come.
+    Body(u64),
+    /// The request is there, and its answer is being made.
+    Answer,
+    /// The answer is on its way. Who sends fast asks again at once.
+    Between,
+    /// Something of the next request is there. Whether it was read on since.
+    Head(bool),
+}
+
+/// What a read that finds the connection in a lane is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Wait by the runtime: there is no lane.
+    ByRuntime,
+    /// Wait with the thread for a body, of which so many bytes are to come.
+    Body(u64),
+    /// Wait with the thread for the next request.
+    Head,
+    /// Wait for whoever answers: what comes meanwhile is for later. The connection is woken when that changes.
+    Rest,
+    /// Ask again when all others have had their turn.
+    Again,
 }
 
 impl Lane {
-    /// A body comes fast, and `left` bytes of it have not been seen yet.
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A body comes fast, and `left` bytes of it have not been seen yet. Hyper reads on only once all that it has read was taken, so those are the
+    /// bytes that the socket has still to give.
     pub(crate) fn enter(&self, left: u64) {
-        let coming = left.saturating_sub(READ_AHEAD);
-        if coming > 0 && !self.is_wanted() {
-            self.0.coming.store(coming, Ordering::Relaxed);
-            self.0.wanted.store(true, Ordering::Relaxed);
+        let mut phase = self.phase();
+        if left > 0 && (*phase == Phase::Outside || !may_block()) {
+            *phase = Phase::Body(left);
         }
     }
 
-    /// The body is at its end, or slow.
+    /// The body of the next request is asked for, of a connection that has stayed in its lane. Whether it has: then it has to be woken.
+    pub(crate) fn go_on(&self, left: u64) -> bool {
+        let mut phase = self.phase();
+        let goes_on = *phase == Phase::Answer && left > 0;
+        if goes_on {
+            *phase = Phase::Body(left);
+        }
+        goes_on
+    }
+
+    /// The body is at its end, or nobody wants the rest of it.
+    pub(crate) fn body_ended(&self) {
+        let mut phase = self.phase();
+        *phase = match *phase {
+            Phase::Body(_) if may_block() => Phase::Answer,
+            Phase::Body(_) => Phase::Outside,
+            other => other,
+        };
+    }
+
+    /// Something of an answer was written. Whether reads were told to rest until then.
+    pub(crate) fn answered(&self) -> bool {
+        let mut phase = self.phase();
+        let rested = *phase == Phase::Answer;
+        if rested {
+            *phase = Phase::Between;
+        }
+        rested
+    }
+
+    /// A request is being answered.
+    pub(crate) fn asked(&self) {
+        let mut phase = self.phase();
+        if matches!(*phase, Phase::Between | Phase::Head(_)) {
+            *phase = Phase::Answer;
+        }
+    }
+
+    /// The client is slow, or wants something that takes no lane.
     pub(crate) fn leave(&self) {
-        self.0.wanted.store(false, Ordering::Relaxed);
+        *self.phase() = Phase::Outside;
     }
 
     fn is_wanted(&self) -> bool {
-        self.0.wanted.load(Ordering::Relaxed)
+        *self.phase() != Phase::Outside
     }
 
-    /// How many bytes the socket may wait for with its thread.
-    pub(crate) fn coming(&self) -> u64 {
-        if may_block() && self.is_wanted() { self.0.coming.load(Ordering::Relaxed) } else { 0 }
+    /// What a read is to do.
+    pub(crate) fn reading(&self) -> Reading {
+        if !may_block() {
+            return Reading::ByRuntime;
+        }
+        let mut phase = self.phase();
+        match *phase {
+            Phase::Outside => Reading::ByRuntime,
+            Phase::Body(left) => Reading::Body(left),
+            Phase::Between => Reading::Head,
+            Phase::Answer => Reading::Rest,
+            Phase::Head(false) => {
+                *phase = Phase::Head(true);
+                Reading::Again
+            }
+            // Nobody answers yet, so it is not there as a whole. That may take any time.
+            Phase::Head(true) => {
+                *phase = Phase::Outside;
+                Reading::ByRuntime
+            }
+        }
     }
 
-    /// So many of them have come.
+    /// So many bytes have come.
     pub(crate) fn came(&self, bytes: u64) {
-        let left = self.0.coming.load(Ordering::Relaxed).saturating_sub(bytes);
-        self.0.coming.store(left, Ordering::Relaxed);
+        let mut phase = self.phase();
+        *phase = match *phase {
+            Phase::Body(left) if left > bytes => Phase::Body(left - bytes),
+            Phase::Body(_) => Phase::Answer,
+            Phase::Between => Phase::Head(false),
+            other => other,
+        };
     }
 }
 
@@ -177,7 +260,7 @@ mod tests {
         let connection = poll_fn(move |context| {
             seen.push(may_block());
             match seen.len() {
-                2 => wish.enter(READ_AHEAD + 1),
+                2 => wish.enter(1),
                 4 => wish.leave(),
                 6 => return Poll::Ready(std::mem::take(&mut seen)),
                 _ => {}
@@ -226,15 +309,47 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_what_may_have_come_already() {
+    fn who_sends_one_body_after_another_stays() {
         let lane = Lane::default();
+        lane.enter(0);
+        assert!(!lane.is_wanted(), "there is nothing to wait for");
+        lane.enter(10);
+        assert_eq!(lane.reading(), Reading::ByRuntime, "it is not in its lane yet");
         let _inside = Inside::enter();
-        lane.enter(READ_AHEAD);
-        assert_eq!(lane.coming(), 0);
-        lane.enter(READ_AHEAD + 10);
+        assert_eq!(lane.reading(), Reading::Body(10));
         lane.came(4);
-        assert_eq!(lane.coming(), 6);
-        lane.leave();
-        assert_eq!(lane.coming(), 0);
+        assert!(!lane.answered(), "this asks the client to go on");
+        assert_eq!(lane.reading(), Reading::Body(6));
+        lane.came(6);
+        assert_eq!(lane.reading(), Reading::Rest);
+        assert!(lane.answered() && !lane.answered());
+        assert_eq!(lane.reading(), Reading::Head);
+        lane.came(300);
+        assert_eq!(lane.reading(), Reading::Again);
+        lane.asked();
+        assert_eq!(lane.reading(), Reading::Rest, "whether a body follows is not known yet");
+        assert!(!lane.go_on(0) && lane.go_on(5) && !lane.go_on(5));
+        assert_eq!(lane.reading(), Reading::Body(5));
+        lane.body_ended();
+        assert_eq!(lane.reading(), Reading::Rest, "nobody wants the rest");
+    }
+
+    #[test]
+    fn half_a_request_and_a_body_without_a_lane_hold_nobody_up() {
+        let lane = Lane::default();
+        lane.enter(10);
+        lane.enter(6);
+        {
+            let _inside = Inside::enter();
+            assert_eq!(lane.reading(), Reading::Body(6), "a lane became free late");
+            lane.came(6);
+            lane.answered();
+            lane.came(3);
+            assert_eq!((lane.reading(), lane.reading()), (Reading::Again, Reading::ByRuntime));
+        }
+        assert!(!lane.is_wanted());
+        lane.enter(10);
+        lane.body_ended();
+        assert!(!lane.is_wanted());
     }
 }

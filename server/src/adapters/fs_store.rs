@@ -37,8 +37,9 @@ mod ledger;
 mod reads;
 mod sweep;
 
-use disk::{Writing, blocking, disk, make_folder, preallocate, sync_folder};
+use disk::{Writing, blocking, disk, make_folder, sync_folder};
 use gathering::{Buffers, Gathering};
+use inventory::promise;
 use ledger::Ledger;
 use reads::{read_pieces, sizes_below};
 use sweep::{STREAM_PREFIX, sweep, try_writing};
@@ -95,11 +96,11 @@ impl FsStore {
         // A name of its own each time: of two that begin the same upload each has its own folder, and what a process left that died before its
         // row was written is in nobody's way.
         let id = MultipartId(format!("{upload}-{:016x}", rand::random::<u64>()));
-        let folder = self.incoming(&id);
+        let (folder, root) = (self.incoming(&id), self.root.clone());
         blocking(move || {
             std::fs::create_dir(&folder).map_err(disk)?;
             let file = std::fs::File::create(folder.join("data")).map_err(disk)?;
-            if let Err(error) = preallocate(&file, plan.file_size) {
+            if let Err(error) = promise(&file, plan.file_size, &root) {
                 // A full disk keeps nothing of an upload that cannot succeed; the first error is the one to tell.
                 let _ = std::fs::remove_dir_all(&folder);
                 return Err(disk(error));

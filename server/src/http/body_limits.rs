@@ -82,7 +82,13 @@ pub async fn limit(State(state): State<AppState>, request: Request, next: Next) 
     }
     let cut = Arc::new(OnceLock::new());
     let length = request.body().size_hint().exact().filter(|_| allowance.bytes == u64::MAX);
-    let way = length.zip(request.extensions().get::<Lane>().cloned());
+    let lane = request.extensions().get::<Lane>().cloned();
+    // A client that wants to be asked for its body has to be asked before anybody waits for it.
+    let straight = length.filter(|_| !request.headers().contains_key(header::EXPECT));
+    if let (None, Some(lane)) = (straight, &lane) {
+        lane.leave();
+    }
+    let way = length.zip(lane);
     let request = request.map(|body| Body::new(LimitedBody::new(body, allowance, Arc::clone(&cut)).by(way)));
     let response = next.run(request).await;
     // Whoever read the body saw it break off and knows no reason.
@@ -101,12 +107,13 @@ struct LimitedBody {
     cut: Arc<OnceLock<Cut>>,
     /// How long it will be, and the lane that it may come by, where it is an upload.
     way: Option<(u64, Lane)>,
+    asked_for: bool,
 }
 
 impl LimitedBody {
     fn new(inner: Body, allowance: Allowance, cut: Arc<OnceLock<Cut>>) -> Self {
         let Allowance { bytes, least, period } = allowance;
-        Self { inner, most: bytes, received: 0, progress: Progress::new(least, period), cut, way: None }
+        Self { inner, most: bytes, received: 0, progress: Progress::new(least, period), cut, way: None, asked_for: false }
     }
 
     fn by(mut self, way: Option<(u64, Lane)>) -> Self {
@@ -121,7 +128,6 @@ impl LimitedBody {
 
     /// Accounts for what has come.
     fn arrived(&mut self, bytes: u64) -> Result<(), io::Error> {
-        self.received = self.received.saturating_add(bytes);
         if self.received > self.most {
             return Err(self.cut(Cut::TooLarge));
         }
@@ -133,16 +139,26 @@ impl LimitedBody {
         self.progress.moved(bytes).map_err(|Stalled| self.cut(Cut::TooSlow))
     }
 
-    fn leave_lane(&self) {
+    /// Keeps a connection in its lane that was in one before this body.
+    fn go_on(&mut self, context: &mut Context<'_>) {
+        if !std::mem::replace(&mut self.asked_for, true)
+            && let Some((length, lane)) = &self.way
+            && lane.go_on(length.saturating_sub(self.received))
+        {
+            context.waker().wake_by_ref();
+        }
+    }
+
+    fn end_in_lane(&self) {
         if let Some((_, lane)) = &self.way {
-            lane.leave();
+            lane.body_ended();
         }
     }
 }
 
 impl Drop for LimitedBody {
     fn drop(&mut self) {
-        self.leave_lane();
+        self.end_in_lane();
     }
 }
 
@@ -152,13 +168,14 @@ impl HttpBody for LimitedBody {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.inner).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                Poll::Ready(Some(this.arrived(bytes).map(|()| frame).map_err(Into::into)))
-            }
+        let polled = Pin::new(&mut this.inner).poll_frame(context);
+        let bytes = if let Poll::Ready(Some(Ok(frame))) = &polled { frame.data_ref().map_or(0, Bytes::len) as u64 } else { 0 };
+        this.received = this.received.saturating_add(bytes);
+        this.go_on(context);
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(this.arrived(bytes).map(|()| frame).map_err(Into::into))),
             Poll::Ready(other) => {
-                this.leave_lane();
+                this.end_in_lane();
                 Poll::Ready(other.map(|result| result.map_err(Into::into)))
             }
             Poll::Pending => this.progress.wait(context).map(|Stalled| Some(Err(this.cut(Cut::TooSlow).into()))),

@@ -81,6 +81,7 @@ where
         let lane = Lane::default();
         let on_the_way = lane.clone();
         let service = answering.clone().map_request(move |request: axum::http::Request<Incoming>| {
+            on_the_way.asked();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(address));
             request.extensions_mut().insert(on_the_way.clone());

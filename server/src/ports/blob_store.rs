@@ -305,6 +305,9 @@ pub trait AppendBytes: Send + Sync {
     /// How many bytes are safe. Whoever appends is stopped before, and what had arrived is kept and counted.
     async fn appended(&self, upload: &MultipartId) -> Result<u64, BlobError>;
 
+    /// How many bytes were safe a moment ago. Whoever appends goes on.
+    async fn safe_so_far(&self, upload: &MultipartId) -> Result<u64, BlobError>;
+
     /// Appends a body behind the first `offset` bytes, which have to be those that are safe; says how many are safe then. Whoever was
     /// appending is stopped before. `safe` hears of bytes that are safe while more are on their way. At most a part's length of what had
     /// arrived is lost where this process dies.

@@ -128,3 +128,56 @@ async fn what_arrived_of_a_body_that_broke_off_is_kept_and_gone_on_from() {
     let stored = app.folder.path().join("store/sources").join(location.rsplit('/').next().expect("an id"));
     assert!(std::fs::read(stored).expect("the source") == bytes);
 }
+
+#[tokio::test]
+async fn whatever_follows_a_fast_body_on_its_connection_is_answered() {
+    let app = App::start().await;
+    let (ada, address) = (app.somebody("ada@example.com").await, serve(&app).await);
+    let bytes = noise(4 * 8 * 1024 * 1024 + 5);
+    let ticket = app.begin(&ada, "fast.mp4", bytes.len()).await;
+    let part = |number: u32| {
+        let (offset, length) = ticket.plan.part_range(number).expect("a part of the plan");
+        let bytes = &bytes[offset as usize..(offset + length) as usize];
+        (ticket.part_url.replace("{number}", &number.to_string()), format!("{:08x}", crc32c::crc32c(bytes)), bytes)
+    };
+    let mut line = Line::to(address, &ada).await;
+    let upload = format!("/api/v1/uploads/{}", ticket.upload_id);
+    for number in 1..=2 {
+        let (path, _, bytes) = part(number);
+        let sum = crc32c::crc32c(bytes);
+        assert_eq!(line.part(&path, sum, bytes, None).await, 200);
+        // No body, at once.
+        line.begin("GET", &upload, &[], 0).await;
+        assert_eq!(line.status().await, 200);
+        assert_eq!(line.part(&path, sum, bytes, None).await, 200, "once more");
+        // A body that nobody wants: it is not read to its end, so the connection may end as well.
+        line.begin("PUT", &path, &[("x-millrace-crc32c", "wrong")], 5).await;
+        line.stream.write_all(b"12345").await.expect("it writes");
+        assert_eq!(line.status().await, 400);
+        line = Line::to(address, &ada).await;
+        assert_eq!(line.part(&path, sum, bytes, None).await, 200, "and on another connection");
+    }
+    // A head in two halves, then a body that waits to be asked for.
+    let (path, sum, bytes) = part(3);
+    let key = &ada.key;
+    line.stream.write_all(format!("PUT {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bea").as_bytes()).await.expect("it writes");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let rest = format!("rer {key}\r\nx-millrace-crc32c: {sum}\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n", bytes.len());
+    line.stream.write_all(rest.as_bytes()).await.expect("it writes");
+    assert_eq!(line.status().await, 100);
+    line.stream.write_all(bytes).await.expect("it writes");
+    assert_eq!(line.status().await, 200);
+    // Two requests at once: the second is there before the first is answered.
+    let ((path, sum, bytes), (last, last_sum, last_bytes)) = (part(4), part(5));
+    line.begin("PUT", &path, &[("x-millrace-crc32c", &sum)], bytes.len()).await;
+    line.stream.write_all(bytes).await.expect("it writes");
+    line.begin("PUT", &last, &[("x-millrace-crc32c", &last_sum)], last_bytes.len()).await;
+    line.stream.write_all(last_bytes).await.expect("it writes");
+    let (mut answers, mut piece) = (String::new(), [0; 4_096]);
+    while answers.matches("HTTP/1.1 200 OK").count() < 2 {
+        let read = line.stream.read(&mut piece).await.expect("it reads");
+        assert_ne!(read, 0, "it ended after {answers}");
+        answers.push_str(&String::from_utf8_lossy(&piece[..read]));
+    }
+    assert_eq!(app.complete(&ada, &ticket).await.status, StatusCode::OK);
+}

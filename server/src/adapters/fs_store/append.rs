@@ -41,6 +41,8 @@ struct Appending {
     filling: PartReceipt,
     /// Bytes that have arrived and are not written yet.
     gathering: Gathering,
+    /// The bytes that are noted.
+    noted: u64,
 }
 
 impl Appending {
@@ -94,7 +96,8 @@ impl Appending {
             Ok(())
         })
         .await?;
-        Ok(self.offset())
+        self.noted = self.offset();
+        Ok(self.noted)
     }
 
     /// Takes a body until it ends or `evicted` says that somebody else goes on.
@@ -155,9 +158,9 @@ impl FsStore {
                 return Err(BlobError::BegunOtherwise);
             }
             ledger.shorten(&folder).map_err(disk)?;
-            let (filled, filling, gathering) = (Vec::new(), ledger.reached(), Gathering::default());
+            let (filled, filling, gathering, noted) = (Vec::new(), ledger.reached(), Gathering::default(), ledger.bytes());
             let writing = Arc::new(Writing { file, _turn: Some(turn) });
-            Ok((Appending { writing, folder, plan, filled, filling, gathering }, ledger))
+            Ok((Appending { writing, folder, plan, filled, filling, gathering, noted }, ledger))
         })
         .await
     }
@@ -171,6 +174,10 @@ impl AppendBytes for FsStore {
 
     async fn appended(&self, upload: &MultipartId) -> Result<u64, BlobError> {
         let _turn = self.take_over(upload).await?;
+        self.safe_so_far(upload).await
+    }
+
+    async fn safe_so_far(&self, upload: &MultipartId) -> Result<u64, BlobError> {
         let folder = self.incoming(upload);
         let ledger = blocking(move || Ledger::open(&folder).map_err(disk)).await?;
         if ledger.is_appended() { Ok(ledger.bytes()) } else { Err(BlobError::BegunOtherwise) }
@@ -197,7 +204,7 @@ impl AppendBytes for FsStore {
             return taken.map(|()| offset);
         }
         appending.write_rest(&self.buffers).await?;
-        let reached = if appending.offset() > offset { appending.note().await? } else { offset };
+        let reached = if appending.offset() > appending.noted { appending.note().await? } else { appending.noted };
         safe.send_replace(reached);
         taken.map(|()| reached)
     }

@@ -43,11 +43,19 @@ pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     made.and_then(|()| folder.parent().map_or(Ok(()), sync_folder))
 }
 
-/// Reserves `size` bytes, so that a full disk shows at the beginning of an upload and not at its end.
-pub(super) fn preallocate(file: &std::fs::File, size: u64) -> std::io::Result<()> {
+/// What `statfs` calls a file system in memory.
+const TMPFS: i64 = 0x0102_1994;
+
+/// Reserves `size` bytes, so that a full disk shows at the beginning of an upload and not at its end. Whether the disk does: some do not know how,
+/// and one in memory takes as long for it as for writing, while the sender waits.
+pub(super) fn reserve(file: &std::fs::File, size: u64) -> std::io::Result<bool> {
+    if rustix::fs::fstatfs(file).is_ok_and(|facts| facts.f_type == TMPFS) {
+        return Ok(false);
+    }
     match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size) {
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(size),
-        other => other.map_err(Into::into),
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

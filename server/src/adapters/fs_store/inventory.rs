@@ -9,7 +9,10 @@ use std::{
 
 use domain::{ids::UploadId, storage_key::StorageKey};
 
-use super::{FsStore, STREAM_PREFIX, blocking, disk};
+use super::{
+    FsStore, STREAM_PREFIX,
+    disk::{blocking, disk, reserve},
+};
 use crate::{
     disk::room_at,
     ports::blob_store::{BlobError, Inventory, Listed, Listing, MeasureRoom, MultipartId, Room, Unfinished},
@@ -40,11 +43,7 @@ impl Inventory for FsStore {
 impl MeasureRoom for FsStore {
     async fn room(&self) -> Result<Room, BlobError> {
         let root = self.root.clone();
-        blocking(move || {
-            let room = room_at(&root).map_err(disk)?;
-            Ok(Room { free: room.free.saturating_sub(promised(&root.join("incoming"))), ..room })
-        })
-        .await
+        blocking(move || room_below(&root).map_err(disk)).await
     }
 }
 
@@ -104,6 +103,23 @@ fn unfinished(incoming: &Path, name: String) -> Unfinished {
     Unfinished { key: upload.map(|upload| StorageKey::Source { upload }), id: MultipartId(name), touched_ms }
 }
 
+/// The room that nobody has been promised, on the disk of a store.
+fn room_below(root: &Path) -> std::io::Result<Room> {
+    let room = room_at(root)?;
+    Ok(Room { free: room.free.saturating_sub(promised(&root.join("incoming"))), ..room })
+}
+
+/// Keeps room for a file: on the disk where that can be reserved, else in the accounts, where its length stands for what it still lacks.
+pub(super) fn promise(file: &std::fs::File, size: u64, root: &Path) -> std::io::Result<()> {
+    if reserve(file, size)? {
+        return Ok(());
+    }
+    if room_below(root)?.free < size {
+        return Err(ErrorKind::StorageFull.into());
+    }
+    file.set_len(size)
+}
+
 /// Bytes that unfinished uploads have been promised and that the disk has not given yet: none where it can reserve them.
 fn promised(incoming: &Path) -> u64 {
     let lacks = |name: String| {
@@ -112,4 +128,32 @@ fn promised(incoming: &Path) -> u64 {
     };
     // What cannot be looked at is on its way out.
     names(incoming, None).into_iter().flatten().filter_map(lacks).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::unix::fs::FileExt};
+
+    use super::*;
+
+    #[test]
+    fn room_is_taken_or_promised() {
+        // In memory, where there is such a folder: nothing is reserved there.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+        let incoming = folder.path().join("incoming");
+        let begin = |name: &str| {
+            std::fs::create_dir_all(incoming.join(name)).expect("made");
+            File::create(incoming.join(name).join("data")).expect("made")
+        };
+        let size = 8 * 1024 * 1024;
+        let file = begin("one");
+        promise(&file, size, folder.path()).expect("there is room");
+        let kept = || file.metadata().expect("asked").blocks() * BLOCK + promised(&incoming);
+        assert_eq!((file.metadata().expect("asked").len(), kept()), (size, size));
+        file.write_all_at(&vec![7; 1024 * 1024], 4096).expect("written");
+        assert_eq!(kept(), size, "what comes takes up what was promised");
+        let large = begin("two");
+        promise(&large, room_at(folder.path()).expect("asked").total + 1, folder.path()).expect_err("nobody has that much");
+        assert_eq!(kept(), size);
+    }
 }

@@ -1,7 +1,7 @@
 //! A socket that can wait for its client with its thread, where its connection has one for itself ([`crate::lane`]).
 
 use std::{
-    io::{self, ErrorKind, IoSlice, Read},
+    io::{self, ErrorKind, IoSlice, Read, Write},
     net::TcpStream as WaitingStream,
     pin::Pin,
     task::{Context, Poll},
@@ -13,16 +13,19 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::lane::Lane;
+use crate::lane::{Lane, Reading};
 
 /// A client that sends nothing for so long does not need a thread to wait for it.
 const PATIENCE: Duration = Duration::from_millis(8);
-/// What one read may take, at least and at most: what the processor still has at hand when it is written to the disk.
-const LEAST: usize = 32 * 1024;
-const MOST: usize = 256 * 1024;
+/// What one read may take of a body: what the processor still has at hand when it is written to the disk. A read takes what is there and does not
+/// wait for more: the client goes on sending while that is written, and a socket may hold less than this at a time.
+const PIECE: usize = 256 * 1024;
+/// What one read may take of a head, and of the body behind it.
+const HEAD: usize = 16 * 1024;
 
-/// So many meagre reads say that the client is no longer fast.
+/// So many meagre reads, of less than so much, say that the client is no longer fast.
 const MEAGRE: u32 = 8;
+const MEAGRE_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
 enum Socket {
@@ -39,8 +42,6 @@ enum Socket {
 pub(super) struct LaneStream {
     socket: Socket,
     lane: Lane,
-    /// What the next read is likely to find.
-    likely: usize,
     /// Reads one after the other that found so little that waking a thread of the runtime costs no more.
     meagre: u32,
 }
@@ -51,7 +52,7 @@ fn lost() -> io::Error {
 
 impl LaneStream {
     pub(super) fn new(socket: TcpStream, lane: Lane) -> Self {
-        Self { socket: Socket::Async(socket), lane, likely: LEAST, meagre: 0 }
+        Self { socket: Socket::Async(socket), lane, meagre: 0 }
     }
 
     fn waiting(&mut self) -> io::Result<&mut WaitingStream> {
@@ -83,8 +84,8 @@ impl LaneStream {
     }
 
     /// Reads what is there, or waits for it. Nothing where the client turned slow.
-    fn wait_for(&mut self, buffer: &mut ReadBuf<'_>, coming: u64) -> io::Result<Option<()>> {
-        let room = self.likely.min(buffer.remaining()).min(usize::try_from(coming).unwrap_or(usize::MAX));
+    fn wait_for(&mut self, buffer: &mut ReadBuf<'_>, room: usize) -> io::Result<Option<()>> {
+        let room = room.min(buffer.remaining());
         let socket = self.waiting()?;
         let read = loop {
             match socket.read(buffer.initialize_unfilled_to(room)) {
@@ -96,12 +97,11 @@ impl LaneStream {
             Ok(bytes) => {
                 buffer.advance(bytes);
                 self.lane.came(bytes as u64);
-                self.meagre = if bytes < LEAST / 2 { self.meagre + 1 } else { 0 };
+                self.meagre = if bytes < MEAGRE_BYTES { self.meagre + 1 } else { 0 };
                 if self.meagre >= MEAGRE {
                     self.meagre = 0;
                     self.lane.leave();
                 }
-                self.likely = (if bytes >= room { self.likely * 2 } else { bytes.next_power_of_two() }).clamp(LEAST, MOST);
                 Ok(Some(()))
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -111,27 +111,58 @@ impl LaneStream {
             Err(error) => Err(error),
         }
     }
+
+    /// Writes what a waiting socket takes at once. Nothing where it takes nothing: that is the runtime's to wait for.
+    fn write_now(&mut self, slices: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
+        let Socket::Waiting(socket) = &mut self.socket else { return None };
+        let written = socket.set_nonblocking(true).and_then(|()| socket.write_vectored(slices));
+        if written.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)) {
+            self.lane.leave();
+            return None;
+        }
+        Some(written.and_then(|bytes| socket.set_nonblocking(false).map(|()| bytes)))
+    }
 }
 
 impl AsyncRead for LaneStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let coming = self.lane.coming();
-        if coming > 0
-            && let Some(read) = self.wait_for(buffer, coming).transpose()
-        {
-            return Poll::Ready(read);
+        match self.lane.reading() {
+            Reading::ByRuntime => {}
+            Reading::Head => {
+                if let Some(read) = self.wait_for(buffer, HEAD).transpose() {
+                    return Poll::Ready(read);
+                }
+            }
+            Reading::Body(left) => {
+                let room = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+                if let Some(read) = self.wait_for(buffer, room).transpose() {
+                    return Poll::Ready(read);
+                }
+            }
+            Reading::Rest => return Poll::Pending,
+            Reading::Again => {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
         self.by_runtime()?.poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for LaneStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.by_runtime()?.poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.by_runtime()?.poll_write_vectored(context, slices)
+        let written = match self.write_now(slices) {
+            Some(written) => Poll::Ready(written),
+            None => self.by_runtime()?.poll_write_vectored(context, slices),
+        };
+        if written.is_ready() && self.lane.answered() {
+            context.waker().wake_by_ref();
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

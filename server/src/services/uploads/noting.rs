@@ -12,7 +12,7 @@ use domain::{
     storage_key::StorageKey,
 };
 
-use super::{Uploads, plan};
+use super::{Uploads, plan, tus::FINGERPRINT};
 use crate::{
     db::entity::uploads,
     error::Result,
@@ -51,7 +51,7 @@ impl Noting {
 }
 
 impl Uploads {
-    /// Notes soon how many parts of an upload are safe.
+    /// Notes soon how much of an upload is safe.
     pub(super) fn note_soon(&self, user: UserId, row: &uploads::Model) {
         let upload = UploadId(row.id);
         if !self.noting.begin(upload) {
@@ -60,7 +60,7 @@ impl Uploads {
         let (uploads, row) = (self.clone(), row.clone());
         tokio::spawn(async move {
             loop {
-                if let Err(error) = uploads.note_parts(user, &row).await {
+                if let Err(error) = uploads.note_safe(user, &row).await {
                     tracing::debug!(%error, upload_id = %upload, "cannot note how far an upload has come");
                 }
                 tokio::time::sleep(NOTE_EVERY).await;
@@ -71,16 +71,22 @@ impl Uploads {
         });
     }
 
-    /// Notes how many parts of an upload are safe.
-    async fn note_parts(&self, user: UserId, row: &uploads::Model) -> Result<()> {
-        let (upload, plan) = (UploadId(row.id), plan(row));
-        let parts = self.store.list_parts(&StorageKey::Source { upload }, &MultipartId(row.multipart_id.clone())).await;
-        let received = match parts {
+    /// Notes how much of an upload is safe.
+    async fn note_safe(&self, user: UserId, row: &uploads::Model) -> Result<()> {
+        let (upload, plan, multipart) = (UploadId(row.id), plan(row), MultipartId(row.multipart_id.clone()));
+        let safe = if row.fingerprint.as_deref() == Some(FINGERPRINT) {
+            self.appender()?.safe_so_far(&multipart).await.map(|bytes| (bytes, plan.file_size))
+        } else {
+            let parts = self.store.list_parts(&StorageKey::Source { upload }, &multipart).await;
+            parts.map(|parts| (parts.len() as u64, u64::from(plan.part_count())))
+        };
+        let (safe, all) = match safe {
             // It is complete or was given up meanwhile.
             Err(BlobError::NotFound) => return Ok(()),
-            other => other?.len() as u64,
+            other => other?,
         };
-        self.note_progress(user, VideoId(row.video_id), upload, received * 100 / u64::from(plan.part_count().max(1))).await
+        let percent = u128::from(safe) * 100 / u128::from(all.max(1));
+        self.note_progress(user, VideoId(row.video_id), upload, u64::try_from(percent).unwrap_or(100)).await
     }
 }
 

@@ -157,7 +157,9 @@ impl Uploads {
             return Err(Problem::new(Code::PieceMismatch, detail).into());
         }
         if arrived > offset && arrived < plan.file_size {
-            self.note_appended(user, &row, arrived).await;
+            // How far the file has come is for people and for the expiry; what is safe stands in the store.
+            self.note_soon(user, &row);
+            self.look_at(user, &row);
             row.updated_at_ms = now_ms();
         }
         match outcome {
@@ -166,16 +168,6 @@ impl Uploads {
             Err(BlobError::BodyInterrupted(_)) => Err(BlobError::Busy.into()),
             outcome => self.reached(user, row, outcome).await,
         }
-    }
-
-    /// How far the file has come is for people and for the expiry; what is safe stands in the store.
-    async fn note_appended(&self, user: UserId, row: &uploads::Model, arrived: u64) {
-        let percent = u128::from(arrived) * 100 / u128::from(row.size_bytes.unsigned_abs().max(1));
-        let percent = u64::try_from(percent).unwrap_or(100);
-        if let Err(error) = self.note_progress(user, VideoId(row.video_id), UploadId(row.id), percent).await {
-            tracing::debug!(%error, upload_id = %row.id, "cannot note how far an upload has come");
-        }
-        self.look_at(user, row);
     }
 
     /// Looks whether the video plays by now.
