@@ -11,7 +11,9 @@ use crate::{
     services::packages::{Made, Packages},
 };
 
+mod local_file;
 pub mod media_cache;
+mod newcomers;
 mod object;
 mod opening;
 mod pieces;
@@ -20,9 +22,32 @@ mod source;
 
 pub use self::object::{Object, etag};
 use self::{
-    media_cache::{Found, MediaCache},
+    local_file::LocalFile,
+    media_cache::{Found, MediaCache, ReadNow},
     pieces::Pieces,
 };
+
+/// How an object goes out.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// Out of memory.
+    Object(Arc<Object>),
+    /// Piece by piece, out of a file: for [`Delivery::pieces`].
+    File(OpenFile),
+    /// Piece by piece, from elsewhere: for [`Delivery::stream`].
+    Stream,
+}
+
+/// An object's file, open.
+#[derive(Debug)]
+pub struct OpenFile(LocalFile);
+
+impl OpenFile {
+    /// Bytes in it.
+    pub const fn size(&self) -> u64 {
+        self.0.size()
+    }
+}
 
 /// Objects of the store, through the memory of this process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -49,6 +74,51 @@ impl Delivery {
         &self.cache
     }
 
+    /// An object, where nothing has to be waited for: it is in memory, ours or the system's.
+    pub fn now(&self, key: &StorageKey) -> Option<Outgoing> {
+        if let Some(object) = self.cache.get(key) {
+            return Some(Outgoing::Object(object));
+        }
+        if source::is_made(&self.packages, key) {
+            return None;
+        }
+        self.read_now(key, LocalFile::open_now(&self.store.local_path(key)?)?)
+    }
+
+    fn read_now(&self, key: &StorageKey, file: LocalFile) -> Option<Outgoing> {
+        match self.cache.read_now(key, file) {
+            ReadNow::Object(object) => Some(Outgoing::Object(object)),
+            ReadNow::NoRoom(file) => Some(Outgoing::File(OpenFile(file))),
+            ReadNow::Coming => None,
+        }
+    }
+
+    /// An object, as it is to be sent: what lies in a file gets a place in memory when it is asked for again.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn outgoing(&self, key: &StorageKey) -> Result<Outgoing, BlobError> {
+        if let Some(now) = self.now(key) {
+            return Ok(now);
+        }
+        if !source::is_made(&self.packages, key)
+            && !self.cache.is_coming(key)
+            && let Some(path) = self.store.local_path(key)
+        {
+            match LocalFile::open(path).await {
+                Ok(file) => {
+                    if let Some(now) = self.read_now(key, file) {
+                        return Ok(now);
+                    }
+                }
+                // It may be made.
+                Err(BlobError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.object(key).await?.map_or(Outgoing::Stream, Outgoing::Object))
+    }
+
     /// An object as a whole: out of memory, or from where it lies, which is asked once however many ask here at once. `None` where it is too large
     /// to be kept, or where slow readers hold all the room there is: then it is for [`Delivery::stream`].
     ///
@@ -62,6 +132,14 @@ impl Delivery {
         }
     }
 
+    /// A file or a range of it, piece by piece.
+    ///
+    /// # Errors
+    /// [`BlobError::RangeNotSatisfiable`].
+    pub fn pieces(&self, file: OpenFile, range: Option<ByteRange>) -> Result<BlobRead, BlobError> {
+        self.pieces.read(file.0, range)
+    }
+
     /// An object or a range of it, piece by piece and past the cache.
     ///
     /// # Errors
@@ -71,7 +149,7 @@ impl Delivery {
             return made.stream(range).await;
         }
         let stored = match self.store.local_path(key) {
-            Some(path) => self.pieces.read(path, range).await,
+            Some(path) => LocalFile::open(path).await.and_then(|file| self.pieces.read(file, range)),
             None => self.store.get(key, range).await,
         };
         match stored {

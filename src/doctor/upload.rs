@@ -11,7 +11,7 @@ use domain::{
     upload::{BeginUpload, PartAnnouncement, PartTarget},
     video::{Stage, Video},
 };
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use sea_orm::EntityTrait;
 use secrecy::ExposeSecret;
 use server::{
@@ -278,12 +278,13 @@ impl Viewer {
                 let request = failed(Request::get(path).body(Body::empty()), "cannot ask", "Look at `public_url`.")?;
                 let answer = failed(router.clone().oneshot(request).await, "no answer", "Look at the log.")?;
                 let (status, body) = (answer.status(), answer.into_body());
-                let body = failed(axum::body::to_bytes(body, usize::MAX).await, "no answer", "Look at the log.")?;
-                if status.is_success() {
-                    Ok(body.to_vec())
-                } else {
-                    Err((format!("{shown} is answered with {status}"), "Look at the log.".into()))
-                }
+                // Copied as it comes: a file's next piece is read when one before it has been let go of.
+                let copied = body.into_data_stream().try_fold(Vec::new(), |mut all, piece| async move {
+                    all.extend_from_slice(&piece);
+                    Ok(all)
+                });
+                let body = failed(copied.await, "no answer", "Look at the log.")?;
+                if status.is_success() { Ok(body) } else { Err((format!("{shown} is answered with {status}"), "Look at the log.".into())) }
             }
         }
     }

@@ -4,6 +4,8 @@
 //!   request; whether it still exists at all is what [`MediaCache::forget`] is for.
 //! * However many ask for an object at once, it is fetched once. The fetching is nobody's: askers may go away, and what fails or dies is told to all
 //!   who wait and is kept by nobody.
+//! * What lies in a file of ours is read on the spot where the system has it in memory. Nothing is thrown out for it before it was asked for twice:
+//!   from there it is sent in pieces almost as fast ([`super::pieces`]).
 //! * What has not been asked for again goes first, the oldest before the others; what is being sent to somebody stays, for throwing it out
 //!   would free nothing.
 
@@ -17,9 +19,11 @@ use std::{
 
 use bytes::Bytes;
 use domain::{ids::GenerationId, storage_key::StorageKey};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{
+    local_file::{LocalFile, from_disk},
+    newcomers::Newcomers,
     object::Object,
     room::{Place, Room},
 };
@@ -29,6 +33,8 @@ use crate::ports::blob_store::BlobError;
 const PARTS: u64 = 16;
 /// What an object costs beside its bytes: its name, its headers, its place in the lists.
 const OVERHEAD: u64 = 1024;
+/// Bytes that are read on the spot: what takes no longer than writing as much to a socket.
+const AT_ONCE: u64 = 4 * 1024 * 1024;
 
 /// The memory. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,6 +43,7 @@ pub struct MediaCache(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     room: Arc<Room>,
+    newcomers: Newcomers,
     shelf: Mutex<Shelf>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -67,6 +74,17 @@ pub(super) enum Found {
 
 type Outcome = Result<Found, Arc<BlobError>>;
 
+/// What became of a file that was to be read on the spot.
+#[derive(Debug)]
+pub(super) enum ReadNow {
+    /// It was.
+    Object(Arc<Object>),
+    /// It is on its way: [`MediaCache::obtain`] waits for it.
+    Coming,
+    /// It has no place.
+    NoRoom(LocalFile),
+}
+
 /// What the cache has done so far, and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
@@ -84,7 +102,8 @@ impl MediaCache {
     /// A cache of at most so many bytes; 0 for none at all.
     pub fn new(limit: u64) -> Self {
         let (hits, misses, evictions) = Default::default();
-        Self(Arc::new(Inner { room: Room::new(limit), shelf: Mutex::default(), hits, misses, evictions }))
+        let (room, newcomers) = (Room::new(limit), Newcomers::new(limit));
+        Self(Arc::new(Inner { room, newcomers, shelf: Mutex::default(), hits, misses, evictions }))
     }
 
     /// An object that is here.
@@ -96,6 +115,11 @@ impl MediaCache {
         self.0.hits.fetch_add(1, Ordering::Relaxed);
         object.ask();
         Some(object)
+    }
+
+    /// Whether an object is on its way here.
+    pub(super) fn is_coming(&self, key: &StorageKey) -> bool {
+        matches!(self.shelf().entries.get(key), Some(Entry::Coming(_)))
     }
 
     /// The bytes of an object: out of memory, or by `fill`, which runs once however many ask for the object at once, to its end even when all of them
@@ -155,9 +179,7 @@ impl MediaCache {
                 }
                 Some(Entry::Coming(coming)) => coming.clone(),
                 None => {
-                    let (tell, coming) = watch::channel(None);
-                    shelf.entries.insert(key.clone(), Entry::Coming(coming.clone()));
-                    let filling = Filling { cache: self.clone(), key: key.clone(), tell };
+                    let (filling, coming) = self.begin(&mut shelf, key);
                     tokio::spawn(filling.run(fill));
                     coming
                 }
@@ -172,10 +194,52 @@ impl MediaCache {
         }
     }
 
+    /// An object of the file it is in, read here as far as that needs no waiting; a thread that may wait reads the rest.
+    pub(super) fn read_now(&self, key: &StorageKey, file: LocalFile) -> ReadNow {
+        let filling = {
+            let mut shelf = self.shelf();
+            if shelf.entries.contains_key(key) {
+                return ReadNow::Coming;
+            }
+            self.begin(&mut shelf, key).0
+        };
+        let place = self.place_for_file(key, file.size());
+        let Some((mut place, length)) = place.and_then(|place| Some((place, usize::try_from(file.size()).ok()?))) else {
+            self.0.misses.fetch_add(1, Ordering::Relaxed);
+            filling.settle(Ok(Found::NoRoom));
+            return ReadNow::NoRoom(file);
+        };
+        let (key, mut bytes) = (key.clone(), place.memory(length));
+        let read = if file.size() <= AT_ONCE { file.read_now(&mut bytes, 0) } else { 0 };
+        if read == length {
+            self.0.misses.fetch_add(1, Ordering::Relaxed);
+            let object = Arc::new(Object::held(key, bytes, place));
+            filling.settle(Ok(Found::Object(Arc::clone(&object))));
+            return ReadNow::Object(object);
+        }
+        spawn_blocking(move || {
+            let rest = file.read(&mut bytes[read..], read as u64).map_err(from_disk);
+            filling.settle(rest.map(|()| Found::Object(Arc::new(Object::held(key, bytes, place)))));
+        });
+        ReadNow::Coming
+    }
+
+    /// Room for what can be read again from where it is: made only where it was asked for before.
+    fn place_for_file(&self, key: &StorageKey, bytes: u64) -> Option<Place> {
+        let weight = self.weight(bytes)?;
+        let free = self.0.room.take(weight);
+        if free.is_some() || !self.0.newcomers.knows(key, weight) { free } else { self.place_for(bytes) }
+    }
+
+    /// What an object of so many bytes takes, if it is not too large.
+    fn weight(&self, bytes: u64) -> Option<u64> {
+        bytes.checked_add(OVERHEAD).filter(|weight| *weight <= self.0.room.limit() / PARTS)
+    }
+
     /// Room for an object of so many bytes, made where it has to be.
     pub(super) fn place_for(&self, bytes: u64) -> Option<Place> {
         let Inner { room, evictions, .. } = &*self.0;
-        let weight = bytes.checked_add(OVERHEAD).filter(|weight| *weight <= room.limit() / PARTS)?;
+        let weight = self.weight(bytes)?;
         if let Some(place) = room.take(weight) {
             return Some(place);
         }
@@ -203,6 +267,13 @@ impl MediaCache {
         Found::Object(Arc::new(Object::new(key, bytes, place)))
     }
 
+    /// Notes that an object is on its way.
+    fn begin(&self, shelf: &mut Shelf, key: &StorageKey) -> (Filling, watch::Receiver<Option<Outcome>>) {
+        let (tell, coming) = watch::channel(None);
+        shelf.entries.insert(key.clone(), Entry::Coming(coming.clone()));
+        (Filling { cache: self.clone(), key: key.clone(), tell }, coming)
+    }
+
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.0.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,7 +292,11 @@ impl Filling {
     where
         F: Future<Output = Result<Found, BlobError>>,
     {
-        let outcome = fill.await.map_err(Arc::new);
+        self.settle(fill.await);
+    }
+
+    fn settle(self, outcome: Result<Found, BlobError>) {
+        let outcome = outcome.map_err(Arc::new);
         if let Ok(Found::Object(object)) = &outcome
             && object.has_place()
         {

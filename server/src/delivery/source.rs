@@ -1,12 +1,12 @@
 //! Where the bytes of an object come from that is not in memory: the store, or a source that it is made of.
 
-use std::{io, os::unix::fs::FileExt, path::Path, sync::Arc};
+use std::{io, sync::Arc};
 
 use domain::storage_key::StorageKey;
 use futures::TryStreamExt;
-use tokio::task::spawn_blocking;
 
 use super::{
+    local_file::{LocalFile, from_disk, waiting},
     media_cache::{Found, MediaCache},
     object::Object,
     room::Place,
@@ -45,23 +45,16 @@ pub(super) async fn make(packages: &Packages, key: &StorageKey) -> Result<Made, 
 
 /// Reads an object from the store, once there is room for it.
 async fn fetch(store: Arc<dyn BlobStore>, cache: MediaCache, key: StorageKey) -> Result<Found, BlobError> {
-    match store.local_path(&key) {
-        Some(path) => {
-            let read = spawn_blocking(move || read_file(&cache, key, &path)).await;
-            read.unwrap_or_else(|error| Err(BlobError::Unavailable(Box::new(error))))
-        }
-        None => download(&*store, &cache, key).await,
-    }
-}
-
-/// A file in one read: segments are a few seconds long, and a reader that is woken for each piece costs more than the piece.
-fn read_file(cache: &MediaCache, key: StorageKey, path: &Path) -> Result<Found, BlobError> {
-    let file = std::fs::File::open(path).map_err(from_disk)?;
-    let size = file.metadata().map_err(from_disk)?.len();
-    let Some((mut place, length)) = place(cache, size) else { return Ok(Found::NoRoom) };
-    let mut bytes = place.memory(length);
-    file.read_exact_at(&mut bytes, 0).map_err(from_disk)?;
-    Ok(Found::Object(Arc::new(Object::held(key, bytes, place))))
+    let Some(path) = store.local_path(&key) else { return download(&*store, &cache, key).await };
+    let file = LocalFile::open(path).await?;
+    let Some((mut place, length)) = place(&cache, file.size()) else { return Ok(Found::NoRoom) };
+    // In one read: a reader that is woken for each piece costs more than the piece.
+    let read = move || {
+        let mut bytes = place.memory(length);
+        file.read(&mut bytes, 0)?;
+        Ok(Found::Object(Arc::new(Object::held(key, bytes, place))))
+    };
+    waiting(read).await.map_err(from_disk)
 }
 
 async fn download(store: &dyn BlobStore, cache: &MediaCache, key: StorageKey) -> Result<Found, BlobError> {
@@ -83,8 +76,4 @@ async fn download(store: &dyn BlobStore, cache: &MediaCache, key: StorageKey) ->
 
 fn place(cache: &MediaCache, size: u64) -> Option<(Place, usize)> {
     Some((cache.place_for(size)?, usize::try_from(size).ok()?))
-}
-
-fn from_disk(error: io::Error) -> BlobError {
-    if error.kind() == io::ErrorKind::NotFound { BlobError::NotFound } else { BlobError::Unavailable(Box::new(error)) }
 }

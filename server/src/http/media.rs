@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     clock::now_seconds,
-    delivery::etag,
+    delivery::{Outgoing, etag},
     error::Error,
     ports::{
         blob_store::{BlobError, BlobRead, ByteRange},
@@ -113,22 +113,36 @@ fn asked(headers: &HeaderMap, etag: &str) -> Asked {
 }
 
 async fn read(state: &AppState, key: &StorageKey, asked: Asked, etag: &str) -> Result<Response, BlobError> {
-    match state.delivery.object(key).await? {
-        Some(object) => Ok(answer::object(&object, asked, answer::base()).unwrap_or_else(|Behind| answer::behind(object.size()))),
-        None => Ok(answer::stream(stream(state, key, asked).await?, key, etag, asked != Asked::Whole)),
-    }
+    let read = match state.delivery.outgoing(key).await? {
+        Outgoing::Object(object) => {
+            return Ok(answer::object(&object, asked, answer::base()).unwrap_or_else(|Behind| answer::behind(object.size())));
+        }
+        Outgoing::File(file) => {
+            let range = range(asked, file.size())?;
+            state.delivery.pieces(file, range)?
+        }
+        Outgoing::Stream => stream(state, key, asked).await?,
+    };
+    Ok(answer::stream(read, key, etag, asked != Asked::Whole, answer::base()))
 }
 
 async fn stream(state: &AppState, key: &StorageKey, asked: Asked) -> Result<BlobRead, BlobError> {
-    match asked {
-        Asked::Whole => state.delivery.stream(key, None).await,
-        Asked::Part(range) => state.delivery.stream(key, Some(range)).await,
-        Asked::Last(_) => {
-            let size = state.delivery.size(key).await?;
-            let (first, _) = asked.of(size).map_err(|Behind| BlobError::RangeNotSatisfiable(size))?;
-            state.delivery.stream(key, Some(ByteRange { first, last: None })).await
-        }
-    }
+    let range = match asked {
+        Asked::Whole => None,
+        Asked::Part(range) => Some(range),
+        Asked::Last(_) => range(asked, state.delivery.size(key).await?)?,
+    };
+    state.delivery.stream(key, range).await
+}
+
+/// What is asked for of an object of so many bytes.
+fn range(asked: Asked, size: u64) -> Result<Option<ByteRange>, BlobError> {
+    let (first, _) = asked.of(size).map_err(|Behind| BlobError::RangeNotSatisfiable(size))?;
+    Ok(match asked {
+        Asked::Whole => None,
+        Asked::Part(range) => Some(range),
+        Asked::Last(_) => Some(ByteRange { first, last: None }),
+    })
 }
 
 /// How long the body is going to be.

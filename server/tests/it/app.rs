@@ -9,6 +9,7 @@ use axum::{
     middleware,
 };
 use domain::{ids::UserId, upload::UploadTicket};
+use futures::TryStreamExt;
 use sea_orm::DatabaseConnection;
 use server::{
     adapters::{
@@ -167,8 +168,7 @@ impl App {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("the router answers");
         let (parts, body) = response.into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.map(|bytes| bytes.to_vec()).unwrap_or_default();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer { status: parts.status, headers: parts.headers, body: taken(body).await.unwrap_or_default() }
     }
 
     /// A request by `who`, with headers and a body.
@@ -272,4 +272,13 @@ pub(crate) fn files_below(folder: &std::path::Path) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+/// A body as a client gets it, who takes each piece away as it comes: a file's next one is read when one before it has been let go of.
+pub(crate) async fn taken(body: Body) -> Result<Vec<u8>, axum::Error> {
+    let (mut pieces, mut all) = (body.into_data_stream(), Vec::new());
+    while let Some(piece) = pieces.try_next().await? {
+        all.extend_from_slice(&piece);
+    }
+    Ok(all)
 }

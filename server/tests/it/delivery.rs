@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes},
     http::{HeaderMap, Method, Request, StatusCode, header},
     middleware,
 };
@@ -36,15 +36,19 @@ use tokio::{
 use tower::{Service, ServiceExt};
 use uuid::Uuid;
 
-use crate::app::{App, noise};
+use crate::app::{App, noise, taken};
 
 const SIZE: usize = 300_000;
 
-/// A generation with some segments, and a query that opens it for `audience`.
+/// A generation with two segments, and a query that opens it for `audience`.
 async fn published(app: &App, audience: Audience) -> (GenerationId, String) {
+    published_with(app, audience, 2).await
+}
+
+async fn published_with(app: &App, audience: Audience, segments: usize) -> (GenerationId, String) {
     let generation = GenerationId(Uuid::now_v7());
-    for number in 1..=2 {
-        let key = StorageKey::published(generation, &format!("720p/0000{number}.m4s")).expect("a key");
+    for number in 1..=segments {
+        let key = StorageKey::published(generation, &format!("720p/{number:05}.m4s")).expect("a key");
         let body = stream::iter([Ok(Bytes::from(noise(SIZE)))]).boxed();
         app.state.store.put_stream(&key, body, u64::MAX).await.expect("stored");
     }
@@ -71,7 +75,7 @@ where
     }
     let answer = service.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("an answer");
     let (parts, body) = answer.into_parts();
-    (parts.status, parts.headers, to_bytes(body, usize::MAX).await.expect("a body"))
+    (parts.status, parts.headers, taken(body).await.expect("a body").into())
 }
 
 #[tokio::test]
@@ -81,7 +85,6 @@ async fn the_fast_way_answers_as_the_ordinary_one() {
     let path = format!("/media/{generation}/720p/00001.m4s?{query}");
     let (ordinary, alone) = (ordinary(&app), alone(&app));
     let whole = FastPath::new(&app.state, &Headers::of(&app.state), ordinary.clone());
-    assert_eq!(ask(&alone, Method::GET, &path, &[]).await.0, StatusCode::NOT_FOUND, "it is not in memory");
     assert_eq!(ask(&whole, Method::GET, &path, &[]).await.2, noise(SIZE));
     assert_eq!(ask(&alone, Method::GET, &path, &[]).await.2, noise(SIZE), "now it is");
     let etag = format!("\"{generation}/720p/00001.m4s\"");
@@ -200,13 +203,54 @@ async fn nothing_is_kept_where_there_is_no_memory_and_large_objects_come_in_piec
     let (generation, query) = published(&app, Audience::Link).await;
     let path = format!("/media/{generation}/720p/00001.m4s?{query}");
     let all = noise(SIZE);
-    for (range, expected) in [("", &all[..]), ("bytes=10-19", &all[10..20]), ("bytes=-5", &all[SIZE - 5..])] {
+    let fast = FastPath::new(&app.state, &Headers::of(&app.state), app.router.clone());
+    for (range, expected) in
+        [("", &all[..]), ("bytes=10-19", &all[10..20]), ("bytes=-5", &all[SIZE - 5..]), ("bytes=140000-", &all[140_000..])]
+    {
         let answer = app.ask(None, Method::GET, &path, &[("range", range)], Body::empty()).await;
         assert_eq!(answer.headers[header::CONTENT_LENGTH], expected.len().to_string());
         assert!(answer.status.is_success() && answer.body == expected, "{range}");
+        let (status, headers, body) = ask(&fast, Method::GET, &path, &[("range", range)]).await;
+        assert!(status == answer.status && body == expected, "{range}");
+        for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ETAG] {
+            assert_eq!(headers[&name], answer.headers[&name], "{range}");
+        }
+        assert_eq!(headers.get(header::CONTENT_RANGE), answer.headers.get(header::CONTENT_RANGE), "{range}");
     }
     assert_eq!(app.ask(None, Method::GET, &path, &[("range", "bytes=-0")], Body::empty()).await.status, StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(app.state.delivery.cache().tally().bytes, 0);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_once_throws_nothing_out() {
+    const MANY: usize = 40;
+    let app = App::with(&[("MILLRACE_DELIVERY_CACHE_MB", "8")]).await;
+    let (generation, query) = published_with(&app, Audience::Link, MANY).await;
+    let path = |number: usize| format!("/media/{generation}/720p/{number:05}.m4s?{query}");
+    let key = |number: usize| StorageKey::published(generation, &format!("720p/{number:05}.m4s")).expect("a key");
+    let fast = FastPath::new(&app.state, &Headers::of(&app.state), app.router.clone());
+    let cache = app.state.delivery.cache();
+    let mut first = HeaderMap::new();
+    for number in 1..=MANY {
+        let (status, mut headers, body) = ask(&fast, Method::GET, &path(number), &[]).await;
+        assert!(status == StatusCode::OK && body == noise(SIZE), "{number}");
+        // It carries what all others carry, wherever its bytes come from.
+        for own in ["x-request-id", "etag", "cache-control"] {
+            assert!(headers.remove(own).is_some(), "{number}: {own}");
+        }
+        if number == 1 {
+            first = headers;
+        } else {
+            assert_eq!(headers, first, "{number}");
+        }
+    }
+    let tally = cache.tally();
+    assert!(tally.evictions == 0 && tally.bytes > 7_000_000 && tally.misses == MANY as u64, "{tally:?}");
+    assert!(cache.get(&key(1)).is_some() && cache.get(&key(MANY)).is_none());
+
+    // Who is asked for again gets the place of somebody who was not.
+    assert_eq!(ask(&fast, Method::GET, &path(MANY), &[]).await.2, noise(SIZE));
+    assert!(cache.get(&key(MANY)).is_some() && cache.tally().evictions > 0, "{:?}", cache.tally());
 }
 
 #[tokio::test]

@@ -46,10 +46,11 @@ pub(super) fn base() -> HeaderMap {
     headers
 }
 
-/// An answer with what is read while it is sent.
-pub(super) fn stream(read: BlobRead, key: &StorageKey, etag: &str, ranged: bool) -> Response {
+/// An answer with what is read while it is sent, with `base` as what else its headers say.
+pub(super) fn stream(read: BlobRead, key: &StorageKey, etag: &str, ranged: bool, base: HeaderMap) -> Response {
     let partial = ranged && read.length < read.size;
-    let mut response = (if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, base()).into_response();
+    let mut response = Response::default();
+    *response.headers_mut() = base;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(key.content_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(key.cache_control()));
@@ -59,6 +60,7 @@ pub(super) fn stream(read: BlobRead, key: &StorageKey, etag: &str, ranged: bool)
     }
     if partial {
         content_range(headers, read.offset, read.offset + read.length, read.size);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     *response.body_mut() = Body::from_stream(read.body);
     response

@@ -22,8 +22,9 @@ use axum::{
 use futures::future::{Either, Ready, ready};
 use tower::Service;
 
-use super::{admit, answer, asked};
+use super::{admit, answer, asked, range, range::Asked};
 use crate::{
+    delivery::{Outgoing, etag},
     http::{
         AppState, MEDIA_ROUTE,
         headers::Headers,
@@ -81,12 +82,25 @@ impl Origin {
             return None;
         }
         let verified = admit(&self.state, generation, file, request.uri().query().unwrap_or_default()).ok()?;
-        let object = self.state.delivery.cache().get(&verified.key)?;
-        let asked = asked(headers, object.etag.to_str().unwrap_or_default());
-        let mut response = answer::object(&object, asked, self.base.clone()).ok()?;
+        let (mut response, bytes) = match self.state.delivery.now(&verified.key)? {
+            Outgoing::Object(object) => {
+                let asked = asked(headers, object.etag.to_str().unwrap_or_default());
+                let response = answer::object(&object, asked, self.base.clone()).ok()?;
+                let bytes = response.body().size_hint().exact().unwrap_or_default();
+                (response, bytes)
+            }
+            Outgoing::File(file) => {
+                let etag = etag(&verified.key);
+                let asked = asked(headers, &etag);
+                let range = range(asked, file.size()).ok()?;
+                let read = self.state.delivery.pieces(file, range).ok()?;
+                let bytes = read.length;
+                (answer::stream(read, &verified.key, &etag, asked != Asked::Whole, self.base.clone()), bytes)
+            }
+            Outgoing::Stream => return None,
+        };
         let id = RequestId::of(request, &self.state.settings.http.trusted_proxies);
         response.headers_mut().insert(HEADER, id.value()?);
-        let bytes = response.body().size_hint().exact().unwrap_or_default();
         self.answered.count(bytes, began.elapsed());
         Some(response)
     }
