@@ -22,12 +22,15 @@ wasm=target/front/wasm32-unknown-unknown/$folder/embed.wasm
 built=target/front/embed-$mode
 mkdir -p "$built" "$site/pkg"
 
-if [ ! -e "$built/done" ] || [ "$wasm" -nt "$built/done" ] || [ "$0" -nt "$built/done" ]; then
-    rm -f "$built/done"
-    wasm-bindgen --target web --no-typescript --out-name embed --out-dir "$built" "$wasm"
+trim=scripts/trim-wasm.mjs
+if [ ! -e "$built/done" ] || [ "$wasm" -nt "$built/done" ] || [ "$0" -nt "$built/done" ] || [ "$trim" -nt "$built/done" ]; then
+    rm -f "$built"/*
+    wasm-bindgen --target web --no-typescript --no-demangle --out-name embed --out-dir "$built" "$wasm"
     # The page has one module script and no inline code, so the module starts itself.
     echo '__wbg_init();' >> "$built/embed.js"
     if [ "$mode" = release ]; then
+        # None of its views is hydrated by a future.
+        node "$trim" "$built" panics places
         node_modules/.bin/wasm-opt -Oz --converge --strip-producers --strip-target-features --enable-bulk-memory --enable-bulk-memory-opt --enable-nontrapping-float-to-int --enable-sign-ext \
             --enable-mutable-globals --enable-reference-types --enable-multivalue "$built/embed_bg.wasm" -o "$built/embed_bg.wasm"
         node_modules/.bin/esbuild "$built/embed.js" --minify --format=esm --target=es2022 --allow-overwrite --log-level=warning --outfile="$built/embed.js"
