@@ -213,6 +213,22 @@ test("a start that fails is the player's to make good", async ({ page, request, 
   expect(await page.evaluate((mark) => performance.getEntriesByName(mark).length, mark), "by hls.js from the beginning").toBe(0);
 });
 
+test("a start that waits for something that never comes is the player's to make good", async ({ page, request, apiKey }) => {
+  test.slow();
+  const { embedUrl } = await finished(request, apiKey, clip("car-detection.mp4"), "Third try");
+  // The picture's last piece in the page: what came before it shows, and then nobody hears of it again.
+  let lost = 0;
+  await page.route("**/embed/*?autoplay=1&muted=1", async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.text()).replace(/window\.millraceStarter\?\.take\(0,'[^']*',1\)/, () => (lost++, ""));
+    await route.fulfill({ response: answer, body });
+  });
+  await page.goto(`${embedUrl}?autoplay=1&muted=1`);
+  const time = () => page.locator("video").evaluate((video: HTMLVideoElement) => video.currentTime);
+  await expect.poll(time, { timeout: 60_000, message: "past the first segment" }).toBeGreaterThan(5);
+  expect(lost).toBe(1);
+});
+
 test("what a page around it says to the player changes nothing", async ({ page, request, apiKey }) => {
   const { embedUrl } = await finished(request, apiKey, clip("car-detection.mp4"), "Deaf");
   const site = await otherSite(iframe(embedUrl));

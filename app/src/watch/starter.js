@@ -90,7 +90,12 @@
     };
     const alive = () => {
         clearTimeout(quiet);
-        quiet = setTimeout(() => framed ? line.abort() : fail(), QUIET);
+        quiet = setTimeout(() => {
+            if (!framed) return fail();
+            line.abort();
+            // What it waited for was not the line: the rest of the page, or the browser.
+            quiet = setTimeout(fail, 2000);
+        }, QUIET);
     };
 
     const append = ({ buffer }, data) => new Promise((resolve, reject) => {
@@ -145,6 +150,7 @@
                     if (!framed || over) throw error;
                     // hls.js has its own ways with a bad line. It asks again for what was cut off.
                     more = false;
+                    clearTimeout(quiet);
                     for (const { buffer } of tracks) buffer.abort();
                 });
                 enough();
