@@ -17,6 +17,7 @@ use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
 /// Lanes at once. Each is a thread of those that wait for the disk, of which there are far more.
 const LANES: usize = 32;
+
 thread_local! {
     static IN_LANE: Cell<bool> = const { Cell::new(false) };
 }
