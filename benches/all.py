@@ -146,8 +146,8 @@ def machine():
     return f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), {memory:.0f} GiB, Linux {platform.release()}"
 
 
-def section(name, title, command, figures, printed, load):
-    shown = command.format(binary="target/release/millrace", target="target", short="--short", json="FILE")
+def section(name, title, command, figures, printed, load, short):
+    shown = " ".join(command.format(binary="target/release/millrace", target="target", short=short, json="FILE").split())
     return (
         f"<!-- {name} -->\n## {title}\n\n{datetime.date.today()}, load {load[0]:.1f} before and {load[1]:.1f} after: `{shown}`\n\n{table(figures)}\n\n"
         f"<details><summary>What it printed</summary>\n\n```text\n{printed}\n```\n\n</details>\n"
@@ -156,7 +156,7 @@ def section(name, title, command, figures, printed, load):
 
 HEAD = """# Benchmarks
 
-Written by `make bench`; do not edit by hand. Ratios against named peers, measured in turns within one run on one machine, which other programs share: take the ratios, not the times. These are the short forms;
+Written by `make bench`; do not edit by hand. Ratios against named peers, measured in turns within one run on one machine, which other programs share: take the ratios, not the times. Where a command says `--short`,
 each area's own command (`make help`) takes longer and spreads less. A ratio says how many times ours is the peer's, but for *instant playback* and *library, search and jobs*, where it says how many times as long the peer takes.
 What is missed is said.
 
@@ -184,13 +184,14 @@ def main():
                 continue
             say(f"==> {title}")
             place, target = pathlib.Path(folder) / f"{name}.json", os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
-            words = command.format(binary=given.binary.resolve(), target=target, short="" if given.long else "--short", json=place)
+            short = "" if given.long else "--short"
+            words = command.format(binary=given.binary.resolve(), target=target, short=short, json=place)
             before = os.getloadavg()[0]
             report, printed = run(shlex.split(words), place)
             if not report:
                 broken.append(name)
                 continue
-            told[name] = section(name, title, command, list(figures(report)), printed, (before, os.getloadavg()[0]))
+            told[name] = section(name, title, command, list(figures(report)), printed, (before, os.getloadavg()[0]), short)
     body = "\n".join(told[name] for name, *_ in AREAS if name in told)
     given.out.write_text(f"{HEAD.format(machine=machine())}\n{body}")
     say(f"==> {given.out.relative_to(ROOT) if given.out.is_relative_to(ROOT) else given.out}")
