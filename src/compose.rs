@@ -109,9 +109,9 @@ pub(crate) async fn compose(settings: Settings, shutdown: watch::Receiver<bool>)
     let database = open_database(&settings).await?;
     let (ports, keys) = choose_ports(&settings, &database).await?;
     let channels = alert_channels(&settings).map_err(StartError::Alerts)?;
-    let (mut state, worker) = assemble(settings, &database, ports, keys, shutdown);
-    state.alerts = state.alerts.telling(channels);
-    Ok(Product { state, worker, database })
+    let (mut reachable, worker) = assemble(settings, &database, ports, keys, shutdown);
+    reachable.alerts = reachable.alerts.telling(channels);
+    Ok(Product { state: reachable.into(), worker, database })
 }
 
 /// Makes the adapters that the settings choose, and the keys that sign grants.

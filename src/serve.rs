@@ -61,7 +61,7 @@ const LONGEST_PATH: usize = 1_024;
 #[derive(Debug, Clone)]
 pub(crate) struct ServeState {
     app: AppState,
-    options: LeptosOptions,
+    options: Arc<LeptosOptions>,
 }
 
 impl FromRef<ServeState> for AppState {
@@ -72,7 +72,7 @@ impl FromRef<ServeState> for AppState {
 
 impl FromRef<ServeState> for LeptosOptions {
     fn from_ref(state: &ServeState) -> Self {
-        state.options.clone()
+        LeptosOptions::clone(&state.options)
     }
 }
 
@@ -191,7 +191,7 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
     // A cookie goes with requests that other sites make; what changes something has to come from our own pages.
     let from_our_pages = refuse_other_sites(&state.settings.public_url);
     let observed = middleware::from_fn_with_state(Observer(state.settings.http.trusted_proxies.clone()), observe);
-    let state = ServeState { app: state, options };
+    let state = ServeState { app: state, options: Arc::new(options) };
     let pages = Router::<ServeState>::new()
         .leptos_routes_with_context(&state, page_routes(), context.clone(), document.clone())
         .fallback(leptos_axum::render_app_async_with_context(context, document))

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::{
     config::{CdnKind, Settings},
     delivery::{Delivery, media_cache::MediaCache},
-    http::{AppState, metrics::Metrics, rate_limits::RateLimits},
+    http::{Reachable, metrics::Metrics, rate_limits::RateLimits},
     ports::{blob_store::BlobStore, cdn::Cdn, job_queue::JobQueue, transcoder::Transcoder},
     process_name::ProcessName,
     services::{
@@ -65,7 +65,7 @@ pub fn assemble(
     ports: Ports,
     keys: SigningKeys,
     shutdown: watch::Receiver<bool>,
-) -> (AppState, Worker) {
+) -> (Reachable, Worker) {
     let Ports { store, queue, transcoder, cdn } = ports;
     let db = || database.clone();
     let changes = Changes::default();
@@ -134,7 +134,7 @@ pub fn assemble(
     let alerts = Alerts::new(db(), vitals, Limits::of(&settings.alerts), settings.public_url.clone(), process::machine());
     let worker = Worker { queue, transcoder, jobs, transcodes, tidying, slots: settings.transcode.jobs };
     let accounts = Accounts::new(db(), settings.registration);
-    let state = AppState {
+    let reachable = Reachable {
         accounts,
         api_keys: ApiKeys::new(db()),
         sessions: Sessions::new(db()),
@@ -161,7 +161,7 @@ pub fn assemble(
         alerts,
         shutdown,
     };
-    (state, worker)
+    (reachable, worker)
 }
 
 /// Whether what is made on request can be delivered: a distribution asks us for it by a secret that only it knows, or not at all.

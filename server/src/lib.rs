@@ -6,6 +6,7 @@ pub mod adapters;
 pub mod assembly;
 pub mod clock;
 pub mod config;
+mod crc32c;
 pub mod db;
 pub mod delivery;
 pub mod disk;

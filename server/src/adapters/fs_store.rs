@@ -141,7 +141,7 @@ impl FsStore {
                 let load = if at_end { gathering.rest() } else { gathering.take(&mut piece, &self.buffers) };
                 let Some(load) = load else { break };
                 let load = load.write(writing, offset + written).await?;
-                crc = crc32c::crc32c_append(crc, &load);
+                crc = crate::crc32c::append(crc, &load);
                 written += load.len() as u64;
                 self.buffers.take_back(load);
             }

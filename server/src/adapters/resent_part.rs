@@ -3,7 +3,10 @@
 use domain::upload::PartReceipt;
 use futures::StreamExt;
 
-use crate::ports::blob_store::{BlobError, ByteStream};
+use crate::{
+    crc32c,
+    ports::blob_store::{BlobError, ByteStream},
+};
 
 /// Acknowledges the same bytes again and refuses others.
 pub(super) async fn compare(known: PartReceipt, announced_crc32c: u32, body: ByteStream) -> Result<PartReceipt, BlobError> {
@@ -21,7 +24,7 @@ async fn measure(mut body: ByteStream) -> Result<(u64, u32), BlobError> {
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| BlobError::BodyInterrupted(error.to_string()))?;
         size += piece.len() as u64;
-        crc = crc32c::crc32c_append(crc, &piece);
+        crc = crc32c::append(crc, &piece);
     }
     Ok((size, crc))
 }

@@ -58,6 +58,7 @@ where
     let crowd = Crowd { most: settings.max_connections_per_address, of: Arc::default() };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
+        .max_buf_size(HEADER_BYTES + lane_stream::PIECE)
         .header_read_timeout(Duration::from_secs(settings.header_seconds))
         .max_headers(HEADERS)
         .max_header_size(HEADER_BYTES);

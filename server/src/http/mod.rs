@@ -1,7 +1,7 @@
 //! The REST surface. Each handler is *who → one service call → map*; who is told by an extractor, and every refusal is a problem with
 //! a stable code.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use axum::{
     Router,
@@ -67,9 +67,27 @@ const UPLOAD_ROUTES: [&str; 4] = [FILE_ROUTE, PART_ROUTE, TUS_ROUTE, TUS_UPLOAD_
 /// Routes that one upload asks as often as it has pieces.
 const PIECE_ROUTES: [&str; 2] = [PART_ROUTE, TUS_UPLOAD_ROUTE];
 
-/// What every handler can reach: services, never a database.
+/// What every handler can reach. Clones are the same one, for the router hands each request a dozen of them.
 #[derive(Debug, Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Reachable>);
+
+impl From<Reachable> for AppState {
+    fn from(reachable: Reachable) -> Self {
+        Self(Arc::new(reachable))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Reachable;
+
+    fn deref(&self) -> &Reachable {
+        &self.0
+    }
+}
+
+/// What [`AppState`] leads to: services, never a database.
+#[derive(Debug)]
+pub struct Reachable {
     /// Accounts.
     pub accounts: Accounts,
     /// API keys.

@@ -96,9 +96,9 @@ where
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Response> {
-        let settings = AppState::from_ref(state).settings;
+        let state = AppState::from_ref(state);
         let shown = parts.headers.get(ORIGIN_SECRET).map_or(&[][..], |value| value.as_bytes());
-        match origin_secret(&settings) {
+        match origin_secret(&state.settings) {
             Some(secrets) if !is_one_of(secrets, shown) => Err(playlist(Err(Problem::not_found().into()))),
             _ => Ok(Self),
         }

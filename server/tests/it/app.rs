@@ -125,7 +125,8 @@ impl App {
         };
         let (shutdown, down) = watch::channel(false);
         let sessions = session::layer(db.clone(), &settings);
-        let (state, worker) = assemble(settings, &db, ports, key.into(), down);
+        let (reachable, worker) = assemble(settings, &db, ports, key.into(), down);
+        let state = AppState::from(reachable);
         let router = api_routes::<AppState>().layer(sessions).merge(public_routes());
         let observed = middleware::from_fn_with_state(Observer(state.settings.http.trusted_proxies.clone()), observe);
         let router = router.layer(observed).with_state(state.clone());

@@ -142,7 +142,8 @@ fn parts(
     let mut settings = (*app.state.settings).clone();
     settings.transcode.jobs = slots;
     let ports = Ports { store: store.clone(), queue, transcoder: Arc::new(FakeTranscoder::of(engine)), cdn: Arc::clone(&app.state.cdn) };
-    assemble(settings, &app.db, ports, b"a key for tests".to_vec().into(), down)
+    let (reachable, worker) = assemble(settings, &app.db, ports, b"a key for tests".to_vec().into(), down);
+    (reachable.into(), worker)
 }
 
 /// What an engine may tell about an encode.

@@ -163,7 +163,7 @@ impl<'a> S3Probe<'a> {
         upload: &crate::ports::blob_store::MultipartId,
         plan: PartPlan,
     ) -> Result<String, Stop> {
-        let crc32c = crc32c::crc32c(self.clip);
+        let crc32c = crate::crc32c::append(0, self.clip);
         let Some(presigner) = self.store.presigner() else {
             return Err(Stop::Store("cannot sign a URL", BlobError::NotFound));
         };

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     adapters::part_locks::Turn,
-    failpoints,
+    crc32c, failpoints,
     ports::blob_store::{AppendBytes, BlobError, ByteStream, Keep, MultipartId},
 };
 
@@ -76,7 +76,7 @@ impl Appending {
             let (piece, rest) = bytes.split_at(room.min(bytes.len()));
             bytes = rest;
             self.filling.size += piece.len() as u64;
-            self.filling.crc32c = crc32c::crc32c_append(self.filling.crc32c, piece);
+            self.filling.crc32c = crc32c::append(self.filling.crc32c, piece);
             if self.filling.size == length {
                 let next = PartReceipt { number: self.filling.number + 1, size: 0, crc32c: 0 };
                 self.filled.push(std::mem::replace(&mut self.filling, next));

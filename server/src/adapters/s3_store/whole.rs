@@ -50,7 +50,7 @@ struct Piece {
 
 impl From<Bytes> for Piece {
     fn from(bytes: Bytes) -> Self {
-        Self { length: bytes.len() as u64, crc32c: crc32c::crc32c(&bytes), body: SdkStream::from(bytes) }
+        Self { length: bytes.len() as u64, crc32c: crate::crc32c::append(0, &bytes), body: SdkStream::from(bytes) }
     }
 }
 
@@ -223,7 +223,7 @@ fn sum_of(file: &Path, offset: u64, length: u64) -> std::io::Result<u32> {
     loop {
         match bytes.read(&mut buffer)? {
             0 => return Ok(sum),
-            count => sum = crc32c::crc32c_append(sum, buffer.get(..count).unwrap_or_default()),
+            count => sum = crate::crc32c::append(sum, buffer.get(..count).unwrap_or_default()),
         }
     }
 }

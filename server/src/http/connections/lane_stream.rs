@@ -17,9 +17,12 @@ use crate::lane::{Lane, Reading};
 
 /// A client that sends nothing for so long does not need a thread to wait for it.
 const PATIENCE: Duration = Duration::from_millis(8);
-/// What one read may take of a body: what the processor still has at hand when it is written to the disk. A read takes what is there and does not
-/// wait for more: the client goes on sending while that is written, and a socket may hold less than this at a time.
-const PIECE: usize = 256 * 1024;
+/// What one read may take of a body: what the processor still has at hand when it is written to the disk, and enough that what each read and each
+/// write costs beside its bytes does not count. A read takes what is there and does not wait for more: the client goes on sending while that is
+/// written, and a socket may hold less than this at a time.
+pub(super) const PIECE: usize = 1024 * 1024;
+/// What one read may take otherwise: a buffer grows with what reads find, and there may be thousands of connections outside of lanes.
+const PIECE_BY_RUNTIME: usize = 256 * 1024;
 /// What one read may take of a head, and of the body behind it.
 const HEAD: usize = 16 * 1024;
 
@@ -145,7 +148,14 @@ impl AsyncRead for LaneStream {
                 return Poll::Pending;
             }
         }
-        self.by_runtime()?.poll_read(context, buffer)
+        if buffer.remaining() <= PIECE_BY_RUNTIME {
+            return self.by_runtime()?.poll_read(context, buffer);
+        }
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(PIECE_BY_RUNTIME));
+        let read = self.by_runtime()?.poll_read(context, &mut piece);
+        let length = piece.filled().len();
+        buffer.advance(length);
+        read
     }
 }
 

@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
-use crate::ports::blob_store::ByteStream;
+use crate::{crc32c, ports::blob_store::ByteStream};
 
 /// The algorithms, by their names in the protocol.
 pub const ALGORITHMS: &str = "sha1,sha256,crc32c";
@@ -48,7 +48,7 @@ impl Sum {
         match self {
             Self::Sha1(sum) => sum.update(bytes),
             Self::Sha256(sum) => sum.update(bytes),
-            Self::Crc32c(sum) => *sum = crc32c::crc32c_append(*sum, bytes),
+            Self::Crc32c(sum) => *sum = crc32c::append(*sum, bytes),
         }
     }
 
