@@ -37,6 +37,7 @@ use server::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tower_http::{
+    CompressionLevel,
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
     csrf::{CsrfLayer, ProtectionError},
@@ -199,15 +200,17 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(headers::dashboard));
+    // Here each byte stands in front of the first picture. From the next level on it costs more than it saves.
+    let shared_pages = CompressionLayer::new().quality(CompressionLevel::Precise(5));
     Router::new()
-        .route("/watch/{playback_id}", get(watch_pages::watch).layer(CompressionLayer::new()))
+        .route("/watch/{playback_id}", get(watch_pages::watch).layer(shared_pages.clone()))
         .merge(api_routes::<ServeState>())
         .merge(pages)
         .layer(counted)
         .layer(sessions)
         .layer(from_our_pages)
         // What follows reads no cookie.
-        .route("/embed/{playback_id}", get(watch_pages::embed).layer(CompressionLayer::new()))
+        .route("/embed/{playback_id}", get(watch_pages::embed).layer(shared_pages))
         .merge(public_routes::<ServeState>())
         .layer(gated)
         .merge(files)

@@ -7,9 +7,10 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { cpus, loadavg, release } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { brotliCompressSync } from "node:zlib";
-import { browser, freshPage, networks, product } from "./stage.mjs";
+import { atRest, browser, freshPage, networks, product } from "./stage.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -38,7 +39,7 @@ async function peer(url) {
 
 /** Milliseconds from navigation to the first frame, and what came until then: bytes in all, and of scripts and documents. */
 async function measure(chrome, network, address) {
-  const { page, tools, close } = await freshPage(chrome, network);
+  const { page, tools, frame, close } = await freshPage(chrome, network);
   const of = {};
   let all = 0, code = 0;
   tools.on("Network.requestWillBeSent", ({ requestId, request }) => (of[requestId] = request.url));
@@ -47,10 +48,13 @@ async function measure(chrome, network, address) {
     if (!/\.(m3u8|mp4|m4s|css|jpg|svg)(\?|$)/.test(of[requestId] ?? "")) code += encodedDataLength;
   });
   try {
+    await atRest();
     await page.goto(address, { waitUntil: "commit" });
-    await page.waitForFunction(() => window.seen?.frame, null, { timeout: 60_000, polling: 5 });
-    const sums = { all, code };
-    return { ...sums, ms: await page.evaluate(() => window.seen.frame) };
+    const late = new AbortController();
+    const ms = await Promise.race([frame, sleep(60_000, undefined, { signal: late.signal })]);
+    late.abort();
+    if (ms === undefined) throw new Error(`${address} shows no frame`);
+    return { all, code, ms };
   } finally {
     await close();
   }

@@ -15,7 +15,7 @@ pub(super) fn head(page: &WatchPage, nonce: &str) -> impl IntoView + use<> {
     let embed_url = (!page.by_grant).then_some(embed_url);
     let oembed_url = (!page.by_grant).then_some(oembed_url);
     let (starter, styles, preloads) = match &page.start {
-        Some(start) => (Some(starter::starter(start, nonce)), Either::Left(starter::styles(nonce)), None),
+        Some(start) => (Some(starter::starter(start, nonce)), Either::Left(starter::styles(page.kind, nonce)), None),
         None => (None, Either::Right(stylesheet()), Some(preloads(&playback))),
     };
     view! {

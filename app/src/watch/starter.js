@@ -48,13 +48,24 @@
         if (answer.status != (from ? 206 : 200)) throw answer.status;
         return answer;
     };
+    // What the page brings along, read as an answer is: all that is there by then is one piece, for each has its price.
+    const bytesOf = Uint8Array.fromBase64 ? text => Uint8Array.fromBase64(text) : text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+    const pageOf = track => ({
+        getReader: () => ({
+            async read() {
+                while (!track.page && !track.all) await new Promise(resolve => track.more = resolve);
+                const text = track.page;
+                track.page = '';
+                return text ? { value: bytesOf(text) } : { done: true };
+            }
+        })
+    });
     for (const track of tracks) {
         const { opening, init, segments: [file] } = track;
         track.next = 0;
+        track.page = '';
         // A small segment is in the page as a whole.
-        track.first = opening
-            ? [{ body: new ReadableStream({ start: page => track.page = page }) }, opening.rest_from && ask(track, file, opening.rest_from)]
-            : [ask(track, init), ask(track, file)];
+        track.first = opening ? [{ body: pageOf(track) }, opening.rest_from && ask(track, file, opening.rest_from)] : [ask(track, init), ask(track, file)];
         for (const answer of track.first) answer?.catch?.(() => {});
     }
 
@@ -145,7 +156,7 @@
             const ahead = filled() - video.currentTime;
             more &&= tracks.every(track => track.next < track.segments.length);
             if (leave && (!more || video.paused || ahead > 1.5 * last + 0.5)) break;
-            if (more && ahead < MOST && !(video.paused && filled())) {
+            if (more && ahead < MOST && !(still() && filled())) {
                 await round().catch(error => {
                     if (!framed || over) throw error;
                     // hls.js has its own ways with a bad line. It asks again for what was cut off.
@@ -165,7 +176,8 @@
 
     const play = () => {
         starter.wanted = true;
-        player.dataset.starting = '';
+        settle();
+        player.dataset.starting ??= '';
         video.play().catch(({ name }) => {
             if (name != 'NotAllowedError' || over) return;
             // The browser starts nothing by itself that can be heard: without sound then, and if not even that, at a click.
@@ -179,17 +191,29 @@
         });
     };
     const kept = name => { try { return localStorage.getItem('millrace.' + name); } catch {} };
-    const prepare = () => {
-        // It opens while the browser looks for what was kept, which takes as long the first time.
-        video.src = URL.createObjectURL(media);
+    // As the viewer left it. To look for that takes the browser as long as opening the media, so it has to wait until these are open.
+    let settled;
+    // Nor does it play earlier, where it is asked to.
+    const still = () => video.paused && (settled || !autoplay);
+    const settle = () => {
+        if (settled) return;
+        settled = true;
         const volume = kept('volume'), rate = kept('rate') / 100;
         if (/^\d+$/.test(volume) && volume <= 100) video.volume = volume / 100;
         if (rate >= 0.5 && rate <= 2) video.defaultPlaybackRate = video.playbackRate = rate;
         video.muted = kept('muted') == 'true' || on('muted') || on('mute');
+    };
+    // Nothing but the picture is laid out and painted before there is one: that would hold it up. But nobody is to look at nothing for long.
+    const show = () => {
+        if (player.dataset.starting) player.dataset.starting = '';
+    };
+    const prepare = () => {
+        video.src = URL.createObjectURL(media);
         const listen = (name, then) => video.addEventListener(name, then, { signal: events.signal });
         for (const name of ['timeupdate', 'play', 'pause']) listen(name, () => wake());
         const see = () => {
             shown = true;
+            show();
             enough();
         };
         listen('loadeddata', () => {
@@ -202,11 +226,13 @@
         player.addEventListener('click', ({ target }) => {
             if (video.paused && target.closest('video, .player-big')) play();
         }, { signal: clicks.signal });
+        listen('loadedmetadata', autoplay ? play : settle);
         if (!autoplay) return;
         // It would take the first frame's place on the line.
         poster = video.poster;
         video.removeAttribute('poster');
-        play();
+        player.dataset.starting = 'unseen';
+        setTimeout(show, 400);
     };
     const look = () => {
         if (over) return watch.disconnect();
@@ -256,9 +282,10 @@
         muted: false,
         // What the page brings along, as the browser reads on in it.
         take(index, data, last) {
-            const { page } = tracks[index];
-            page.enqueue(Uint8Array.from(atob(data), c => c.charCodeAt(0)));
-            if (last) page.close();
+            const track = tracks[index];
+            track.page += data;
+            track.all = last;
+            track.more?.();
         },
         // Bits per second, with some caution.
         get estimate() {

@@ -8,6 +8,7 @@ use domain::start::{Start, StartTrack};
 use leptos::prelude::*;
 use serde::Serialize;
 
+use super::Kind;
 use crate::player::HLS_SCRIPT;
 
 /// The embed entry.
@@ -27,11 +28,22 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     lines.filter_map(code).filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n")
 });
 
-/// The player's style sheet, likewise.
-static STYLES: LazyLock<String> = LazyLock::new(|| {
-    let parts = include_str!("../../../style/player.css").split("/*").map(|part| part.split_once("*/").map_or(part, |(_, rules)| rules));
-    parts.flat_map(str::lines).filter_map(code).collect::<Vec<_>>().join("\n")
+/// The player's style sheet.
+const WRITTEN: &str = include_str!("../../../style/player.css");
+
+/// The same without what only its readers need.
+static STYLES: LazyLock<String> = LazyLock::new(|| rules(WRITTEN));
+
+/// And without what is on the watch page alone: it stands between these two.
+static EMBED_STYLES: LazyLock<String> = LazyLock::new(|| {
+    let cut = WRITTEN.split_once("/* The watch page. */").and_then(|(player, rest)| Some([player, rest.split_once("/* The embed:")?.1]));
+    cut.map_or_else(|| STYLES.clone(), |[player, embed]| rules(&format!("{player}/*{embed}")))
 });
+
+fn rules(written: &str) -> String {
+    let parts = written.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, rules)| rules));
+    parts.flat_map(str::lines).filter_map(code).collect::<Vec<_>>().join("\n")
+}
 
 fn code(line: &str) -> Option<&str> {
     Some(line.trim()).filter(|line| !line.is_empty())
@@ -86,8 +98,12 @@ fn pieces(start: &Start) -> Vec<(usize, &str, bool)> {
 }
 
 /// The style sheet, where the script is.
-pub(super) fn styles(nonce: &str) -> impl IntoView + use<> {
-    view! { <style nonce=nonce.to_owned() inner_html=STYLES.as_str()></style> }
+pub(super) fn styles(kind: Kind, nonce: &str) -> impl IntoView + use<> {
+    let styles = match kind {
+        Kind::Watch => STYLES.as_str(),
+        Kind::Embed => EMBED_STYLES.as_str(),
+    };
+    view! { <style nonce=nonce.to_owned() inner_html=styles></style> }
 }
 
 /// As it may stand inside a script element: nothing in a title can end the element, because there is no `<` left.
@@ -103,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_script_is_small_and_cannot_end_its_element() {
-        assert!(SCRIPT.len() < 8_300, "{} bytes", SCRIPT.len());
+        assert!(SCRIPT.len() < 8_900, "{} bytes", SCRIPT.len());
         assert!(!SCRIPT.contains("</") && !SCRIPT.contains("<!--") && !SCRIPT.contains("\n//"), "{}", *SCRIPT);
         assert!(SCRIPT.contains(NAME));
     }
@@ -116,6 +132,18 @@ mod tests {
             assert_eq!(STYLES.matches(brace).count(), written.matches(brace).count());
         }
         assert!(STYLES.len() < 13_000, "{} bytes", STYLES.len());
+    }
+
+    #[test]
+    fn the_embed_page_has_all_styles_but_those_of_the_watch_page() {
+        let of = |styles: &str| {
+            styles.lines().filter(|line| line.ends_with('{') && !line.starts_with('@')).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (all, embed) = (of(&STYLES), of(&EMBED_STYLES));
+        assert!(embed.iter().all(|rule| all.contains(rule)) && embed.len() < all.len());
+        let missing: Vec<_> = all.iter().filter(|rule| !embed.contains(rule) && !rule.contains(".watch-")).collect();
+        assert_eq!(missing, Vec::<&String>::new());
+        assert_eq!(EMBED_STYLES.matches('{').count(), EMBED_STYLES.matches('}').count());
     }
 
     #[test]
