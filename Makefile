@@ -106,6 +106,11 @@ e2e: setup-test site ## The real binary in real Chromium (ARGS="library.spec.ts 
 	@cargo build --bins --tests
 	@CHROMIUM=$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)} E2E_BINARY=$(abspath $(TARGET)/debug/millrace) playwright test -c end2end $(ARGS)
 
+.PHONY: test-firefox
+test-firefox: setup-firefox site ## From the first visit to a video on another site in an installed Firefox (FIREFOX=…); a minute
+	@cargo build --bin millrace
+	@NODE_OPTIONS=$$(node -p 'typeof WebSocket == "undefined" ? "--experimental-websocket" : ""') E2E_BINARY=$(abspath $(TARGET)/debug/millrace) playwright test -c end2end/firefox $(ARGS)
+
 .PHONY: chaos
 chaos: setup-aws site ## KILLS=1000 on each of SETS="sqlite postgres aws" (SEED=…, PACE=…), the database's faults, AWS's; hours
 	@cargo build --bin millrace
@@ -218,6 +223,10 @@ setup: ## Install what building and running need
 .PHONY: setup-test
 setup-test: ## Install what testing needs as well
 	@scripts/setup.sh --test
+
+.PHONY: setup-firefox
+setup-firefox: ## Install what testing needs, and Firefox
+	@scripts/setup.sh --test --firefox
 
 .PHONY: setup-aws
 setup-aws: setup-test ## Install the AWS emulators into end2end/aws/.venv

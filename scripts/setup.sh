@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Installs what building and running Millrace need; with --test, what testing needs too. Looks before each step and does only
-# what is missing, so a second run takes no time. Packages of the system come first: whoever cannot install them learns it at once.
+# Installs what building and running Millrace need; with --test, what testing needs too, and with --test --firefox also a Firefox. Looks
+# before each step and does only what is missing, so a second run takes no time. Packages of the system come first: whoever cannot install
+# them learns it at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 with_tests=no
 [ "${1:-}" = --test ] && with_tests=yes
+with_firefox=no
+[ "${2:-}" = --firefox ] && with_firefox=yes
 
 rust_minimum=1.95
 node_minimum=18
@@ -49,6 +52,7 @@ system_programs() {
         missing+=("chromium: the browser that the end-to-end tests drive")
         packages+=(chromium fonts-liberation)
     fi
+    [ $with_firefox = no ] || need "${FIREFOX:-firefox-esr}" "the other browser that is driven (FIREFOX names one that is called otherwise)" firefox-esr
     if [ $with_tests = yes ] && ! have initdb && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
         missing+=("postgres: the second database that the integration tests run on")
         packages+=(postgresql)

@@ -13,6 +13,8 @@ const BUFFER_BEFORE_PLAY: f64 = 1.0;
 const BUFFER_AHEAD: f64 = 30.0;
 /// Seconds to keep behind, for short seeks back.
 const BUFFER_BEHIND: f64 = 60.0;
+/// What begins earlier begins at the beginning: WebKitGTK, which reads no edit lists, has no picture there yet, and hangs in a seek to its first.
+const BEGINNING: f64 = 0.5;
 
 /// What hls.js tells.
 #[derive(Debug)]
@@ -138,7 +140,7 @@ fn config(at: f64, starter: Option<&Starter>) -> Object {
     set(&config, "enableWorker", false);
     set(&config, "capLevelToPlayerSize", true);
     set(&config, "startLevel", -1);
-    set(&config, "startPosition", if at > 0.0 && starter.is_none() { at } else { -1.0 });
+    set(&config, "startPosition", if at > BEGINNING && starter.is_none() { at } else { -1.0 });
     set(&config, "backBufferLength", BUFFER_BEHIND);
     set(&config, "maxBufferLength", BUFFER_BEFORE_PLAY);
     set(&config, "maxMaxBufferLength", BUFFER_BEFORE_PLAY);

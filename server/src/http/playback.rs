@@ -76,8 +76,8 @@ pub async fn media_playlist(
 }
 
 fn playlist(text: Result<String>) -> Response {
-    // A private cache may keep it for a moment; a shared one never.
-    let headers = [(header::CONTENT_TYPE, PLAYLIST), (header::CACHE_CONTROL, "private, max-age=5")];
+    // Nobody may show it again unasked, not even for a moment: whoever asks anew does so because there may be more in it.
+    let headers = [(header::CONTENT_TYPE, PLAYLIST), (header::CACHE_CONTROL, "private, no-cache")];
     match text {
         Ok(text) => (CORS, headers, text).into_response(),
         Err(refusal) => (CORS, refusal).into_response(),
