@@ -141,7 +141,8 @@ async fn stage(more: &[(&str, &str)]) -> Stage {
     };
     let (shutdown, down) = watch::channel(false);
     let sessions = session::layer(database.clone(), &settings);
-    let (state, _worker) = assemble(settings, &database, ports, key.into(), down);
+    let (reachable, _worker) = assemble(settings, &database, ports, key.into(), down);
+    let state = AppState::from(reachable);
     let context = state.clone();
     let functions = any(move |request: Request| {
         let state = context.clone();
