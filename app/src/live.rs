@@ -1,12 +1,8 @@
-//! The event stream: one connection a tab that is seen, above the router. Pages ask to be told; what they do with it is theirs.
-//!
-//! A browser has six connections to a server without HTTP/2, and each stream is one of them: tabs behind others, and pages that have been left and
-//! are kept for "Back", let go of theirs. When they are seen again they connect, and hear that they may have missed something.
+//! The event stream: one connection a tab that is seen (`shell/streams.js`), above the router. Pages ask to be told; what they do with it is theirs.
 
 use domain::{ids::VideoId, video::Video};
 use futures::channel::oneshot;
 use gloo_timers::future::TimeoutFuture;
-use js_sys::Function;
 use leptos::{prelude::*, task::spawn_local};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, closure::Closure};
@@ -88,21 +84,17 @@ impl Live {
         let mut failures = 0;
         loop {
             let connected_at = js_sys::Date::now();
-            if self.follow().await {
-                failures = 0;
-                continue;
-            }
+            self.follow().await;
             // A stream that held for a while was no failure.
             failures = if js_sys::Date::now() - connected_at > 60_000.0 { 1 } else { failures + 1 };
             TimeoutFuture::new(backoff::delay_ms(failures, js_sys::Math::random()) as u32).await;
         }
     }
 
-    /// Returns once the browser has given the stream up, or, with `true`, once somebody sees the page again.
-    async fn follow(self) -> bool {
-        let Ok(source) = EventSource::new("/api/v1/events") else { return false };
-        let (over, ended) = oneshot::channel();
-        let mut over = Some(over);
+    async fn follow(self) {
+        let Ok(source) = EventSource::new("/api/v1/events") else { return };
+        let (gave_up, ended) = oneshot::channel();
+        let mut gave_up = Some(gave_up);
         let heard = {
             let source = source.clone();
             Closure::<dyn FnMut(Event)>::new(move |event: Event| match event.dyn_ref::<MessageEvent>() {
@@ -112,28 +104,16 @@ impl Live {
                         self.tell(&event);
                     }
                 }
-                None if document().hidden() => source.close(),
-                None if source.ready_state() == EventSource::CLOSED => {
-                    // Where nothing is said, it was the browser that gave up.
-                    if let Some(over) = over.take().filter(|_| event.type_() != "error") {
-                        let _ = over.send(());
-                    }
-                }
+                None if source.ready_state() == EventSource::CLOSED => drop(gave_up.take()),
                 None => {}
             })
         };
-        let heard: &Function = heard.as_ref().unchecked_ref();
-        document().set_onvisibilitychange(Some(heard));
         for kind in ["ready", "video", "deleted", "error"] {
-            drop(source.add_event_listener_with_callback(kind, heard));
+            drop(source.add_event_listener_with_callback(kind, heard.as_ref().unchecked_ref()));
         }
-        if document().hidden() {
-            source.close();
-        }
-        let seen = ended.await.is_ok();
-        document().set_onvisibilitychange(None);
+        // Never answered: the other end is let go of once the browser has given up.
+        let _: Result<(), oneshot::Canceled> = ended.await;
         source.close();
-        seen
     }
 }
 

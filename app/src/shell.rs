@@ -35,6 +35,12 @@ use crate::{
 /// Says so when the page's code could not be loaded or has stopped.
 const STOPPED: &str = include_str!("shell/stopped.js");
 
+/// Takes the place of the browser's event stream and lets go of the connection while nobody sees the page: a browser has six connections to a
+/// server without HTTP/2, and pages that have been left and are kept for "Back" hold on to theirs, as do tabs behind others, so that the seventh page
+/// would not come. Whoever listens hears `ready` when it is there again. Here and not in `live.rs`: that the first page's code knew of it made that an
+/// eighth larger.
+const STREAMS: &str = include_str!("shell/streams.js");
+
 /// What a page before the door has in place of all that: it shows passwords, sends the form without leaving the page, says what is wrong with it, and
 /// then fetches what the first page behind the door needs. Without it the form is a plain one.
 const DOOR: &str = include_str!("shell/door.js");
@@ -76,6 +82,7 @@ fn loader(options: &LeptosOptions) -> String {
 fn app_scripts(options: LeptosOptions) -> impl IntoView {
     view! {
         <script nonce=use_nonce() inner_html=STOPPED></script>
+        <script nonce=use_nonce() inner_html=STREAMS></script>
         // What the two files of the hydration script import.
         <link rel="modulepreload" href=loader(&options) crossorigin=""/>
         <HydrationScripts options/>

@@ -243,11 +243,11 @@ def measure(bench, options):
             bench.compare(f"{title} segments, hot", servers, lambda server: bench.ask(server, files, options.seconds), targets[title])
         bench.compare("1 MB segments, hot, wrk", servers, lambda server: bench.wrk(server, hot["1 MB"], options.seconds), {})
         ours.end()
-        # Memory that is full of something else, and less of it than a turn needs: each request is one for something that is not there.
-        ours = started(bench.millrace("millrace", 32))
-        bench.ask(ours, Files(bench.published, 40, 1_000_000), 60, rounds=2)
+        # Without memory to keep anything in, each request is one for something that is not there, for as long as the others are measured. (Two
+        # turns that find 32 MB full of something else last 25 ms, in which the client's threads begin.)
+        ours = started(bench.millrace("millrace", 0))
         cold = {("nginx", "gbit_s"): 1.0}
-        bench.compare("1 MB segments, not in our cache", [ours, nginx], lambda server: bench.ask(server, many, 60, rounds=2), cold)
+        bench.compare("1 MB segments, not in our cache", [ours, nginx], lambda server: bench.ask(server, many, options.seconds), cold)
 
         def from_disk(server):
             many.drop()

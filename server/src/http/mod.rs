@@ -86,7 +86,7 @@ impl Deref for AppState {
 }
 
 /// What [`AppState`] leads to: services, never a database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reachable {
     /// Accounts.
     pub accounts: Accounts,

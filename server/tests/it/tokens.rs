@@ -15,7 +15,7 @@ use domain::{
 use server::{
     adapters::origin_cdn::OriginCdn,
     clock::now_seconds,
-    http::{AppState, api_routes, public_routes, session},
+    http::{AppState, Reachable, api_routes, public_routes, session},
     services::{
         grants::Grants,
         playback::{Delivery, Lifetimes, Playbacks, Sight, Visitor},
@@ -252,7 +252,7 @@ async fn while_the_signing_key_changes_what_the_old_one_signed_plays_on_and_afte
 
 /// The same server with other keys.
 fn router(app: &App, keys: SigningKeys) -> axum::Router {
-    let (mut state, url) = (app.state.clone(), app.state.settings.public_url.clone());
+    let (mut state, url) = (Reachable::clone(&app.state), app.state.settings.public_url.clone());
     state.cdn = Arc::new(OriginCdn::new(url.clone(), keys.clone()));
     state.grants = Grants::new(app.db.clone(), keys.clone(), state.private_media.clone(), url.clone());
     let lifetimes = Lifetimes { renewed: 600, margin: 3_600 };
@@ -260,7 +260,7 @@ fn router(app: &App, keys: SigningKeys) -> axum::Router {
     let delivery = Delivery { cdn: state.cdn.clone(), packages: state.delivery.packages().clone() };
     state.playback = Playbacks::new(app.db.clone(), delivery, keys, state.grants.clone(), url, lifetimes, sight);
     let sessions = session::layer(app.db.clone(), &state.settings);
-    api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state)
+    api_routes::<AppState>().layer(sessions).merge(public_routes()).with_state(state.into())
 }
 
 #[tokio::test]

@@ -1,0 +1,37 @@
+(() => {
+  const Stream = EventSource;
+  window.EventSource = class extends EventTarget {
+    #address;
+    #stream;
+    #kinds = new Set();
+    #tell = (event) => this.dispatchEvent(event instanceof MessageEvent ? new MessageEvent(event.type, { data: event.data }) : new Event(event.type));
+    #look = () => {
+      if (document.hidden) {
+        this.#stream?.close();
+        this.#stream = undefined;
+      } else if (!this.#stream) {
+        this.#stream = new Stream(this.#address);
+        for (const kind of this.#kinds) this.#stream.addEventListener(kind, this.#tell);
+      }
+    };
+    constructor(address) {
+      super();
+      this.#address = address;
+      document.addEventListener("visibilitychange", this.#look);
+      this.#look();
+    }
+    get readyState() {
+      return this.#stream ? this.#stream.readyState : Stream.CONNECTING;
+    }
+    addEventListener(kind, listener) {
+      super.addEventListener(kind, listener);
+      if (this.#kinds.has(kind)) return;
+      this.#kinds.add(kind);
+      this.#stream?.addEventListener(kind, this.#tell);
+    }
+    close() {
+      document.removeEventListener("visibilitychange", this.#look);
+      this.#stream?.close();
+    }
+  };
+})();
