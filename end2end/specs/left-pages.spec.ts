@@ -1,4 +1,5 @@
-// Pages that have been left. Browsers keep them as they are for "Back", with their connections, of which there are six to a server without HTTP/2.
+// Pages that nobody sees: those that have been left, which browsers keep as they are for "Back", and tabs behind others. A browser has six connections to a
+// server without HTTP/2, for all of them together.
 import { chromium } from "@playwright/test";
 import { clip } from "../fixtures/clips";
 import { card } from "../fixtures/dashboard";
@@ -26,4 +27,22 @@ test("they hold no connection, so that the seventh comes as fast as the first, a
   } finally {
     await keeping.close();
   }
+});
+
+test("a tab behind others lets go of its connection as well, and knows the news when it is seen again", async ({ signedIn: page, request, apiKey }) => {
+  const listens = () => page.waitForRequest((request) => new URL(request.url()).pathname === "/api/v1/events", { timeout: 45_000 });
+  // Playwright shows all pages of a browser at once.
+  const see = (seen: boolean) =>
+    page.evaluate((seen) => {
+      Object.defineProperty(document, "hidden", { value: !seen, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, seen);
+  const [stream] = await Promise.all([listens(), page.goto("/")]);
+  await expect.poll(async () => (await stream.response())?.status()).toBe(200);
+  const letGo = page.waitForEvent("requestfailed", (request) => request === stream);
+  await see(false);
+  await letGo;
+  await upload(request, apiKey, clip("car-detection.mp4"), "Behind others");
+  await Promise.all([listens(), see(true)]);
+  await expect(card(page, "Behind others")).toBeVisible();
 });
