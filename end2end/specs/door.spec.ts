@@ -1,5 +1,5 @@
 // The pages before the door: what a visitor sees first, and how little it takes. They work with their own few lines of script, and without any.
-import type { Page } from "@playwright/test";
+import type { Page, Request } from "@playwright/test";
 import { expect, owner, test } from "../fixtures/test";
 
 test.use({ room: "door" });
@@ -15,15 +15,19 @@ async function fill(page: Page, password: string): Promise<void> {
 }
 
 test("it is alive without the dashboard's code, which comes ahead for the page behind it", async ({ page }) => {
-  const sent: Promise<{ path: string; bytes: number }>[] = [];
-  page.on("requestfinished", (request) =>
-    sent.push(request.sizes().then(({ responseBodySize, responseHeadersSize }) => ({ path: new URL(request.url()).pathname, bytes: responseBodySize + responseHeadersSize }))),
-  );
+  const sent: Request[] = [];
+  page.on("requestfinished", (request) => sent.push(request));
   await page.goto("/sign-in", { waitUntil: "load" });
   await expect(page.getByRole("button", { name: "Show password" })).toBeVisible();
   expect((await page.content()).match(/modulepreload|type="module"/g), "nothing of the page waits for a module").toBeNull();
   await page.waitForLoadState("networkidle");
-  const files = await Promise.all(sent);
+  // Asked for now that everything has ended: what is asked for while a page closes is refused, into the test that runs by then.
+  const files = await Promise.all(
+    sent.map(async (request) => {
+      const { responseBodySize, responseHeadersSize } = await request.sizes();
+      return { path: new URL(request.url()).pathname, bytes: responseBodySize + responseHeadersSize };
+    }),
+  );
   const isCode = ({ path }: { path: string }) => /\.(wasm|js)$/.test(path);
   const ahead = files.filter(isCode).map(({ path }) => path.split("/").at(-1));
   expect(ahead.sort(), "what the library needs, and no more").toEqual(["__wasm_split.______________________.js", "millrace.js", "millrace.wasm"]);
