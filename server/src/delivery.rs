@@ -38,7 +38,7 @@ pub enum Outgoing {
     Stream,
 }
 
-/// An object's file, open.
+/// An object's file, or the source that it is cut out of, open.
 #[derive(Debug)]
 pub struct OpenFile(LocalFile);
 
@@ -79,10 +79,12 @@ impl Delivery {
         if let Some(object) = self.cache.get(key) {
             return Some(Outgoing::Object(object));
         }
-        if source::is_made(&self.packages, key) {
-            return None;
-        }
-        self.read_now(key, LocalFile::open_now(&self.store.local_path(key)?)?)
+        let file = if source::is_made(&self.packages, key) {
+            source::cut_now(&*self.store, &self.packages, key)
+        } else {
+            LocalFile::open_now(&self.store.local_path(key)?)
+        };
+        self.read_now(key, file?)
     }
 
     fn read_now(&self, key: &StorageKey, file: LocalFile) -> Option<Outgoing> {

@@ -1,5 +1,5 @@
-//! Files of the store. What the system has of them in its own memory is read on the spot: handing that to a thread that may wait costs more than
-//! the reading. Such a thread does the rest.
+//! Files of the store, and segments that are cut out of them. What the system has of them in its own memory is read on the spot: handing that to a
+//! thread that may wait costs more than the reading. Such a thread does the rest.
 
 use std::{
     fs::File,
@@ -15,23 +15,31 @@ use rustix::{
 };
 use tokio::task::spawn_blocking;
 
-use crate::ports::blob_store::BlobError;
+use crate::{
+    ports::blob_store::BlobError,
+    services::packages::{Cut, Gathered},
+};
 
 /// What the disk is told to bring at once, where something has to be waited for.
 const AHEAD: u64 = 1024 * 1024;
 
-/// An open file.
+/// An open file, or a segment of one.
 #[derive(Debug)]
 pub(super) struct LocalFile {
-    file: File,
+    bytes: Contents,
     size: u64,
+}
+
+#[derive(Debug)]
+enum Contents {
+    File(File),
+    Segment(Gathered),
 }
 
 impl LocalFile {
     /// Opens a file without waiting for a disk. `None` where that cannot be done, for whatever reason.
     pub(super) fn open_now(path: &Path) -> Option<Self> {
-        let opened = openat2(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED);
-        Self::of(opened.ok()?.into()).ok()
+        Self::of(file_now(path)?).ok()
     }
 
     /// Opens a file.
@@ -44,7 +52,15 @@ impl LocalFile {
 
     fn of(file: File) -> io::Result<Self> {
         let size = file.metadata()?.len();
-        Ok(Self { file, size })
+        Ok(Self { bytes: Contents::File(file), size })
+    }
+
+    /// A segment that is cut out of the file at `path`, without waiting for a disk. `None` where that cannot be done, where there is nothing to cut, or
+    /// where it does not begin as it should.
+    pub(super) fn cut_now(path: &Path, cut: impl FnOnce() -> Option<Cut>) -> Option<Self> {
+        let file = file_now(path)?;
+        let segment = cut()?.gathered_now(file)?;
+        Some(Self { size: segment.size(), bytes: Contents::Segment(segment) })
     }
 
     /// Bytes in it.
@@ -58,7 +74,12 @@ impl LocalFile {
         while read < buffer.len() {
             let at = offset.saturating_add(read as u64);
             // File systems that know no such reading say so, which is an error like the one of what is not there.
-            match preadv2(&self.file, &mut [IoSliceMut::new(&mut buffer[read..])], at, ReadWriteFlags::NOWAIT) {
+            let left = &mut buffer[read..];
+            let more = match &self.bytes {
+                Contents::File(file) => preadv2(file, &mut [IoSliceMut::new(left)], at, ReadWriteFlags::NOWAIT).map_err(io::Error::from),
+                Contents::Segment(segment) => segment.read_some(left, at, ReadWriteFlags::NOWAIT),
+            };
+            match more {
                 Ok(more @ 1..) => read += more,
                 Ok(0) | Err(_) => break,
             }
@@ -68,10 +89,20 @@ impl LocalFile {
 
     /// Fills a buffer, with a thread that may wait.
     pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let file = match &self.bytes {
+            Contents::File(file) => file,
+            Contents::Segment(segment) => return segment.read(buffer, offset),
+        };
         // It is only advice.
-        let _ = fadvise(&self.file, offset, NonZeroU64::new(AHEAD.max(buffer.len() as u64)), Advice::WillNeed);
-        self.file.read_exact_at(buffer, offset)
+        let _ = fadvise(file, offset, NonZeroU64::new(AHEAD.max(buffer.len() as u64)), Advice::WillNeed);
+        file.read_exact_at(buffer, offset)
     }
+}
+
+/// Opens a file, if the system has all of its path at hand.
+fn file_now(path: &Path) -> Option<File> {
+    let opened = openat2(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::CACHED);
+    Some(opened.ok()?.into())
 }
 
 /// Does what may wait for a disk.

@@ -1,8 +1,9 @@
 //! Bodies that are read from a file while they are sent, for what finds no room in memory.
 //!
 //! A piece is read when the one before has gone out, or the one before that: a reader that takes nothing holds no more, whatever stands between it and
-//! us. Pieces are so large, for the first few bodies, as the processor still has at hand when they are copied to the socket, and smaller for all
-//! others, so that a flood of slow readers cannot take up much. Their memory goes round, for the same reason.
+//! us. For the first few bodies two pieces are as much as a socket takes: with less, each time that it is filled costs a turn of the scheduler more and
+//! wakes the reader once more. For all others they are small, so that a flood of slow readers cannot take up much. Their memory goes round, since new
+//! memory costs a fault for each of its pages.
 
 use std::{
     io,
@@ -20,7 +21,7 @@ use super::local_file::{LocalFile, waiting};
 use crate::ports::blob_store::{BlobError, BlobRead, ByteRange};
 
 /// Bytes of a piece, and how many of them a body may have in memory, for so many bodies.
-const LARGE: (usize, usize) = (128 * 1024, 2);
+const LARGE: (usize, usize) = (512 * 1024, 2);
 const LARGE_BODIES: usize = 32;
 /// For all others.
 const SMALL: (usize, usize) = (64 * 1024, 1);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ports::blob_store::{BlobError, BlobStore},
-    services::packages::{Made, Packages},
+    services::packages::{Made, Packages, source_key},
 };
 
 /// An object, from wherever it is. What is in no store may be made of a source; where that is known, the store is not asked.
@@ -33,6 +33,17 @@ pub(super) async fn obtain(store: Arc<dyn BlobStore>, packages: Packages, cache:
 /// Whether an object is known to be made of a source.
 pub(super) fn is_made(packages: &Packages, key: &StorageKey) -> bool {
     matches!(key, StorageKey::Published { generation, .. } if packages.knows(*generation))
+}
+
+/// An object that is cut out of a local source, if nothing has to be waited for.
+pub(super) fn cut_now(store: &dyn BlobStore, packages: &Packages, key: &StorageKey) -> Option<LocalFile> {
+    match key {
+        StorageKey::Published { generation, file } => {
+            let source = store.local_path(&source_key(*generation))?;
+            LocalFile::cut_now(&source, || packages.cut(*generation, file))
+        }
+        StorageKey::Source { .. } => None,
+    }
 }
 
 /// An object that is made of a source.

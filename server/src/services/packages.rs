@@ -26,13 +26,19 @@ use crate::{
 };
 
 mod arriving;
+mod gathered;
 mod keeping;
 mod made;
 mod reading;
 mod shelf;
 
 use self::{arriving::OnTheirWay, reading::Reading, shelf::Shelf};
-pub use self::{arriving::There, keeping::Kept, made::Made};
+pub use self::{
+    arriving::There,
+    gathered::Gathered,
+    keeping::Kept,
+    made::{Cut, Made},
+};
 
 /// How long whoever has sent the last byte waits for the answer to say that it plays. A local file takes some milliseconds.
 const PROMPTLY: Duration = Duration::from_millis(500);
@@ -252,9 +258,18 @@ impl Packages {
         let Some(number) = number else {
             return ready.package.init(media).cloned().map(Made::whole_of).ok_or(BlobError::NotFound);
         };
-        let segment = ready.package.segment(media, number).map_err(NotPackaged::from)?.ok_or(BlobError::NotFound)?;
+        let cut = cut(ready, media, number)?;
         let reading = self.reading(generation).await?;
-        if reading.has(&segment.ranges) { Ok(Made::segment(ready, media, segment, reading)) } else { Err(BlobError::NotFound) }
+        if reading.has(&cut.segment.ranges) { Ok(Made::segment(cut, reading)) } else { Err(BlobError::NotFound) }
+    }
+
+    /// One segment of a source whose tables are in memory and which is complete, as [`StorageKey::Published`] names it. `None` where it takes more than
+    /// a look: [`Packages::make`] says what there is then.
+    pub fn cut(&self, generation: GenerationId, file: &str) -> Option<Cut> {
+        let (rendition, name) = file.split_once('/')?;
+        let (number, ready) = (segment_number(name)?, self.shelf.get(generation)?);
+        let media = ready.media(rendition)?;
+        cut(ready, media, number).ok()
     }
 
     /// Forgets a package whose source is removed.
@@ -313,6 +328,12 @@ impl Packages {
     }
 }
 
-fn source_key(generation: GenerationId) -> StorageKey {
+fn cut(ready: Arc<Ready>, media: Media, number: usize) -> std::result::Result<Cut, BlobError> {
+    let segment = ready.package.segment(media, number).map_err(NotPackaged::from)?.ok_or(BlobError::NotFound)?;
+    Ok(Cut { ready, media, segment })
+}
+
+/// The source that a generation is packaged from.
+pub fn source_key(generation: GenerationId) -> StorageKey {
     StorageKey::Source { upload: UploadId(generation.0) }
 }

@@ -3,15 +3,21 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use axum::{
-    body::Body,
-    http::{Method, StatusCode},
+    body::{Body, to_bytes},
+    http::{Method, Request, StatusCode},
 };
 use domain::{
-    ids::VideoId,
+    ids::{GenerationId, UploadId, VideoId},
+    storage_key::StorageKey,
     video::{PlaybackState, Visibility},
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
-use server::{db::entity::videos, services::playback::Visitor};
+use server::{
+    db::entity::videos,
+    http::{headers::Headers, media::fast_path::FastPath},
+    services::playback::Visitor,
+};
+use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::app::{Answer, App, Somebody, files_below};
@@ -130,6 +136,57 @@ async fn packaged_bytes_are_answered_like_stored_ones_and_nothing_else_is() {
         let answer = anonymous(&app, &format!("{generation}/{file}?{query}")).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{file}");
     }
+}
+
+/// One after the other, by what stands before the router: whole and in part.
+async fn all_of(app: &App, found: &[(String, Vec<String>)]) -> Vec<Vec<u8>> {
+    let fast = FastPath::new(&app.state, &Headers::of(&app.state), app.router.clone());
+    let mut bodies = Vec::new();
+    for address in found.iter().flat_map(|(_, addresses)| addresses) {
+        let ask = async |range: Option<String>| {
+            let request = range.iter().fold(Request::get(address), |request, range| request.header("range", range));
+            let answer = fast.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("an answer");
+            (answer.status(), to_bytes(answer.into_body(), usize::MAX).await.expect("a body"))
+        };
+        let (status, whole) = ask(None).await;
+        assert_eq!(status, StatusCode::OK, "{address}");
+        let (first, last) = (whole.len() / 3, whole.len() / 2);
+        let (status, part) = ask(Some(format!("bytes={first}-{last}"))).await;
+        assert!(status == StatusCode::PARTIAL_CONTENT && part == whole[first..=last], "{address}");
+        bodies.push(whole.into());
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn packaged_bytes_are_the_same_whether_there_is_memory_for_them_or_not() {
+    let mut answers = Vec::new();
+    for memory in ["64", "0"] {
+        let app = App::with(&[("MILLRACE_DELIVERY_CACHE_MB", memory)]).await;
+        let ada = app.somebody("ada@example.com").await;
+        let video = app.upload(&ada, "car-detection.mp4", CARS).await;
+        let found = playlists(&app, &ada, &video).await;
+        let bodies = all_of(&app, &found).await;
+        let cached = app.state.delivery.cache().tally();
+        let sum = bodies.iter().map(|body| body.len() as u64).sum::<u64>();
+        assert_eq!(cached.bytes >= sum, memory != "0", "{cached:?}");
+        assert_eq!(bodies, all_of(&app, &found).await, "another time");
+        answers.push(bodies);
+
+        // A source that is not what it was is refused, wherever it would have come from.
+        let packaged = GenerationId(row(&app, &video).await.packaged_generation_id.expect("it is packaged"));
+        app.state.delivery.cache().forget(packaged);
+        let source = app.state.store.local_path(&StorageKey::Source { upload: UploadId(packaged.0) }).expect("a file");
+        assert_eq!(std::fs::read(&source).expect("there"), CARS);
+        std::fs::write(source, vec![0; CARS.len()]).expect("written");
+        let (_, picture) = found.iter().find(|(name, _)| !name.ends_with("audio.m3u8")).expect("a picture");
+        let fast = FastPath::new(&app.state, &Headers::of(&app.state), app.router.clone());
+        for _ in 0..2 {
+            let asked = Request::get(&picture[1]).body(Body::empty()).expect("a request");
+            assert_eq!(fast.clone().oneshot(asked).await.expect("an answer").status(), StatusCode::NOT_FOUND);
+        }
+    }
+    assert_eq!(answers[0], answers[1]);
 }
 
 #[tokio::test]

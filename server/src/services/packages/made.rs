@@ -1,14 +1,19 @@
 //! One file of a packaged generation: bytes that are made, and ranges of the source behind them.
 
-use std::{fs::File, ops::Range, os::unix::fs::FileExt, sync::Arc};
+use std::{fs::File, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use rustix::io::ReadWriteFlags;
 use tokio::task::spawn_blocking;
 
-use super::{BEGINNING, NotPackaged, Ready, reading::Reading};
+use super::{
+    BEGINNING, NotPackaged, Ready,
+    gathered::Gathered,
+    reading::{Reading, unavailable},
+};
 use crate::{
-    packager::{Media, ReadError, Segment, Source, read_segment},
+    packager::{Media, Segment, Source, read_segment},
     ports::blob_store::{BlobError, BlobRead, ByteRange},
 };
 
@@ -24,7 +29,45 @@ enum Kind {
     /// It is here.
     Whole(Bytes),
     /// Its head is; the rest is the source's.
-    Segment { ready: Arc<Ready>, media: Media, segment: Segment, reading: Reading },
+    Segment(Cut, Reading),
+}
+
+/// A segment that is cut out of a source, before any byte of that is read.
+#[derive(Debug)]
+pub struct Cut {
+    pub(super) ready: Arc<Ready>,
+    pub(super) media: Media,
+    pub(super) segment: Segment,
+}
+
+impl Cut {
+    /// Its bytes, of the source's file. `None` where its beginning cannot be had without waiting, or is not what it should be.
+    pub fn gathered_now(self, file: File) -> Option<Gathered> {
+        let gathered = Gathered::new(Arc::new(file), self.segment.clone());
+        let (range, mut beginning) = (self.beginning(), [0; BEGINNING as usize]);
+        let beginning = &mut beginning[..range.len()];
+        if !beginning.is_empty() && gathered.read_some(beginning, range.start as u64, ReadWriteFlags::NOWAIT).ok()? < range.len() {
+            return None;
+        }
+        self.check(beginning).ok().map(|()| gathered)
+    }
+
+    /// Where its first bytes lie in the segment: those that [`Cut::check`] wants to see.
+    fn beginning(&self) -> Range<usize> {
+        let header = self.segment.header.len();
+        header..header + self.segment.ranges.first().map_or(0, |range| (range.end - range.start).min(BEGINNING) as usize)
+    }
+
+    /// Whether it begins as its tables say, which call many pictures key frames that are none.
+    ///
+    /// # Errors
+    /// It does not.
+    fn check(&self, beginning: &[u8]) -> Result<(), BlobError> {
+        if matches!(self.media, Media::Video) && !beginning.is_empty() {
+            self.ready.package.check_beginning(beginning).map_err(NotPackaged::from)?;
+        }
+        Ok(())
+    }
 }
 
 /// A piece of a file that is sent piece by piece.
@@ -56,15 +99,15 @@ impl Made {
         Self(Kind::Whole(bytes))
     }
 
-    pub(super) const fn segment(ready: Arc<Ready>, media: Media, segment: Segment, reading: Reading) -> Self {
-        Self(Kind::Segment { ready, media, segment, reading })
+    pub(super) const fn segment(cut: Cut, reading: Reading) -> Self {
+        Self(Kind::Segment(cut, reading))
     }
 
     /// Bytes in it.
     pub const fn size(&self) -> u64 {
         match &self.0 {
             Kind::Whole(bytes) => bytes.len() as u64,
-            Kind::Segment { segment, .. } => segment.length,
+            Kind::Segment(cut, _) => cut.segment.length,
         }
     }
 
@@ -73,28 +116,28 @@ impl Made {
     /// # Errors
     /// The source cannot be read, or is not what its tables say.
     pub async fn whole(self, mut memory: Vec<u8>) -> Result<Vec<u8>, BlobError> {
-        let (ready, media, segment, reading) = match self.0 {
+        let (cut, reading) = match self.0 {
             Kind::Whole(bytes) => {
                 memory.clear();
                 memory.extend_from_slice(&bytes);
                 return Ok(memory);
             }
-            Kind::Segment { ready, media, segment, reading } => (ready, media, segment, reading),
+            Kind::Segment(cut, reading) => (cut, reading),
         };
-        let header = segment.header.len();
-        let beginning = header..header + segment.ranges.first().map_or(0, |range| (range.end - range.start).min(BEGINNING) as usize);
         let whole = match reading.file() {
-            Some(file) => read_into(file, segment, memory).await?,
+            Some(file) => {
+                let gathered = Gathered::new(file, cut.segment.clone());
+                let read = move || gathered.read(&mut memory, 0).map(|()| memory);
+                spawn_blocking(read).await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(unavailable)?
+            }
             None => {
-                let pieces = read_segment(&reading, &segment, reading.gap()).await.map_err(NotPackaged::from)?;
+                let pieces = read_segment(&reading, &cut.segment, reading.gap()).await.map_err(NotPackaged::from)?;
                 memory.clear();
                 pieces.iter().for_each(|piece| memory.extend_from_slice(piece));
                 memory
             }
         };
-        if let Some(beginning) = whole.get(beginning).filter(|beginning| !beginning.is_empty()) {
-            check(&ready, media, beginning)?;
-        }
+        cut.check(whole.get(cut.beginning()).unwrap_or_default())?;
         Ok(whole)
     }
 
@@ -111,12 +154,11 @@ impl Made {
         };
         let (pieces, reading) = match self.0 {
             Kind::Whole(bytes) => (vec![Piece::Here(bytes)], None),
-            Kind::Segment { ready, media, segment, reading } => {
-                if let Some(range) = segment.ranges.first() {
-                    let beginning = reading.read(range.start..range.end.min(range.start + BEGINNING)).await?;
-                    check(&ready, media, &beginning)?;
+            Kind::Segment(cut, reading) => {
+                if let Some(range) = cut.segment.ranges.first() {
+                    cut.check(&reading.read(range.start..range.end.min(range.start + BEGINNING)).await?)?;
                 }
-                (pieces(segment), Some(reading))
+                (pieces(cut.segment), Some(reading))
             }
         };
         let asked = cut(pieces, first, end);
@@ -137,31 +179,6 @@ impl Made {
             body: body.try_filter(|bytes| std::future::ready(!bytes.is_empty())).boxed(),
         })
     }
-}
-
-/// The tables call many pictures key frames that are none.
-fn check(ready: &Ready, media: Media, beginning: &[u8]) -> Result<(), BlobError> {
-    if matches!(media, Media::Video) {
-        ready.package.check_beginning(beginning.get(..BEGINNING as usize).unwrap_or(beginning)).map_err(NotPackaged::from)?;
-    }
-    Ok(())
-}
-
-/// Reads a segment's ranges from a local file to where they belong. Reading over what lies between them would cost a copy.
-async fn read_into(file: Arc<File>, segment: Segment, mut memory: Vec<u8>) -> Result<Vec<u8>, BlobError> {
-    let wrong = || BlobError::from(NotPackaged::from(ReadError::WrongLength));
-    let read = move || {
-        let (header, mut rest) = memory.split_at_mut_checked(segment.header.len()).ok_or_else(wrong)?;
-        header.copy_from_slice(&segment.header);
-        for range in segment.ranges {
-            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-            let (place, behind) = rest.split_at_mut_checked(length).ok_or_else(wrong)?;
-            file.read_exact_at(place, range.start).map_err(|error| BlobError::Unavailable(Box::new(error)))?;
-            rest = behind;
-        }
-        if rest.is_empty() { Ok(memory) } else { Err(wrong()) }
-    };
-    spawn_blocking(read).await.map_err(|error| BlobError::Unavailable(Box::new(error)))?
 }
 
 /// The pieces of a segment, none too large.

@@ -146,6 +146,6 @@ pub(super) fn pread(file: &File, range: Range<u64>) -> Result<Bytes, BlobError> 
     Ok(bytes.into())
 }
 
-fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> BlobError {
+pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> BlobError {
     BlobError::Unavailable(Box::new(error))
 }

@@ -54,6 +54,14 @@ impl Shelf {
         opened
     }
 
+    /// What stands under a generation.
+    pub(super) fn get(&self, generation: GenerationId) -> Option<Arc<Ready>> {
+        let mut slots = self.slots();
+        let slot = slots.get_mut(&generation)?;
+        slot.used = Instant::now();
+        slot.ready.get().cloned()
+    }
+
     /// Puts something under a generation that somebody else has opened.
     pub(super) fn put(&self, generation: GenerationId, ready: Ready) {
         let slot = Slot { ready: Arc::new(OnceCell::new_with(Some(Arc::new(ready)))), used: Instant::now() };
