@@ -28,7 +28,7 @@ use tokio::{
 };
 use tower::{Service, ServiceExt};
 
-use super::rate_limits::network;
+use super::{last_sender::LastSender, rate_limits::network};
 use crate::{
     config::HttpSettings,
     lane::{Lane, Lanes},
@@ -80,12 +80,13 @@ where
         // Answers go out as they are written; small ones must not wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
         let lane = Lane::default();
-        let on_the_way = lane.clone();
+        let (on_the_way, last_sender) = (lane.clone(), LastSender::default());
         let service = answering.clone().map_request(move |request: axum::http::Request<Incoming>| {
             on_the_way.asked();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(address));
             request.extensions_mut().insert(on_the_way.clone());
+            request.extensions_mut().insert(last_sender.clone());
             request
         });
         let stream = TokioIo::new(TakenStream::new(LaneStream::new(stream, lane.clone()), patience));

@@ -32,6 +32,7 @@ pub mod events;
 pub mod grants;
 pub mod headers;
 pub mod health;
+mod last_sender;
 pub mod media;
 pub mod metrics;
 pub mod observe;

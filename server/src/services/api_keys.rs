@@ -151,7 +151,8 @@ impl ApiKeys {
         Ok(())
     }
 
-    /// Whose secret this is and what it allows, if it is anybody's who may come in. Asked at every request, and remembered by nobody.
+    /// Whose secret this is and what it allows, if it is anybody's who may come in. Asked at every request, but for the
+    /// pieces of an upload that follow one another on a connection.
     ///
     /// # Errors
     /// The database fails.

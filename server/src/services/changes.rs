@@ -1,7 +1,14 @@
 //! Tells open pages what has changed. A change made in this process is told at once; one made by another process (a worker of its own)
 //! is found by looking at what was written last, while anybody listens.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use domain::ids::{UserId, VideoId};
 use sea_orm::{DatabaseConnection, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr};
@@ -74,19 +81,28 @@ async fn changed_since(db: &DatabaseConnection, since: i64) -> Result<Vec<Row>, 
 #[derive(Debug, Clone)]
 pub struct Changes {
     sender: broadcast::Sender<Change>,
+    deletions: Arc<AtomicU64>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { sender: broadcast::Sender::new(1024) }
+        Self { sender: broadcast::Sender::new(1024), deletions: Arc::default() }
     }
 }
 
 impl Changes {
     /// Tells everybody who listens.
     pub fn tell(&self, change: Change) {
+        if matches!(change, Change::Deleted { .. }) {
+            self.deletions.fetch_add(1, Ordering::AcqRel);
+        }
         // No listener is no fault.
         let _ = self.sender.send(change);
+    }
+
+    /// How many videos this process has deleted: what was read before another one may be of one that is gone.
+    pub fn deletions(&self) -> u64 {
+        self.deletions.load(Ordering::Acquire)
     }
 
     /// Listens from now on. A listener that lags is told so and has to fetch anew.

@@ -43,6 +43,7 @@ mod next;
 mod noting;
 pub mod quota;
 mod rows;
+mod sending;
 pub mod single;
 pub mod tus;
 mod unfinished;
@@ -52,6 +53,7 @@ use self::{
     noting::Noting,
     quota::{Arriving, Usage},
     rows::{insert_upload, insert_video},
+    sending::Sending,
 };
 
 /// How often, and how long apart, the row of a request that came twice at once is looked for.
@@ -72,6 +74,7 @@ pub struct Uploads {
     limits: UploadLimits,
     arriving: Arriving,
     noting: Noting,
+    sending: Sending,
 }
 
 /// How a file comes.
@@ -107,7 +110,18 @@ impl Uploads {
         storage: Storage,
         limits: UploadLimits,
     ) -> Self {
-        Self { db, store, next, changes, videos, storage, limits, arriving: Arriving::default(), noting: Noting::default() }
+        Self {
+            db,
+            store,
+            next,
+            changes,
+            videos,
+            storage,
+            limits,
+            arriving: Arriving::default(),
+            noting: Noting::default(),
+            sending: Sending::default(),
+        }
     }
 
     /// The largest file taken, in bytes.
@@ -228,7 +242,7 @@ impl Uploads {
         length: Option<u64>,
         body: ByteStream,
     ) -> Result<PartReceipt> {
-        let row = self.row(user, upload).await?;
+        let row = self.row_for_piece(user, upload).await?;
         let plan = plan(&row);
         let Some((_, size)) = plan.part_range(number) else {
             return Err(no_such_part(plan, number).into());
@@ -333,6 +347,7 @@ impl Uploads {
         let job = jobs::enqueue(&transaction, user, video).await?;
         failpoints::pass("upload.complete.before_commit");
         transaction.commit().await?;
+        self.sending.forget(upload);
         failpoints::pass("upload.complete.committed");
         metrics::upload("completed");
         if self.store.presigner().is_some() {
@@ -351,27 +366,6 @@ impl Uploads {
         let row = self.row(user, upload).await?;
         self.videos.give_up(user, VideoId(row.video_id)).await?;
         metrics::upload("aborted");
-        Ok(())
-    }
-
-    /// Gives up the uploads that nobody went on with for too long.
-    ///
-    /// # Errors
-    /// The database or the store fails.
-    pub async fn give_up_stale(&self) -> Result<()> {
-        let before = now_ms() - self.limits.unfinished_days * 86_400_000;
-        let stale = uploads::Entity::unfinished_since(before).all(&self.db).await?;
-        for row in stale {
-            tracing::info!(upload_id = %row.id, video_id = %row.video_id, "giving up an upload that nobody went on with");
-            match self.videos.give_up(UserId(row.user_id), VideoId(row.video_id)).await {
-                // Somebody went on with it after all, or deleted it, since the list was made.
-                Err(Error::Problem(_)) => {}
-                other => {
-                    other?;
-                    metrics::upload("expired");
-                }
-            }
-        }
         Ok(())
     }
 

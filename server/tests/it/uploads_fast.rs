@@ -100,6 +100,60 @@ async fn parts_follow_one_another_on_one_connection_with_a_pause_and_a_wrong_one
 }
 
 #[tokio::test]
+async fn pieces_that_follow_one_another_at_once_ask_no_database() {
+    let app = App::start().await;
+    let (ada, address) = (app.somebody("ada@example.com").await, serve(&app).await);
+    let piece = noise(1_000);
+    let length = (4 * piece.len()).to_string();
+    let begun = app.ask(Some(&ada), Method::POST, "/api/v1/tus", &[TUS, ("upload-length", &length)], "").await;
+    let location = begun.headers["location"].to_str().expect("text").to_owned();
+    let append = async |line: &mut Line<'_>, offset: usize| {
+        let headers = [TUS, ("content-type", "application/offset+octet-stream"), ("upload-offset", &offset.to_string())];
+        line.begin("PATCH", &location, &headers, piece.len()).await;
+        line.stream.write_all(&piece).await.expect("it writes");
+        line.status().await
+    };
+    let (mut line, mut other) = (Line::to(address, &ada).await, Line::to(address, &ada).await);
+    assert_eq!(append(&mut line, 0).await, 204);
+    app.db.clone().close().await.expect("closed");
+    assert_eq!(append(&mut line, 1_000).await, 204, "what was known a moment ago");
+    assert!(append(&mut other, 2_000).await >= 500, "whoever comes by another connection is looked up");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(append(&mut line, 2_000).await >= 500, "the moment is over");
+}
+
+#[tokio::test]
+async fn what_is_given_up_takes_no_piece_and_a_revoked_key_sends_none_for_longer_than_a_moment() {
+    let app = App::start().await;
+    let (ada, address) = (app.somebody("ada@example.com").await, serve(&app).await);
+    let bytes = noise(2 * 8 * 1024 * 1024);
+    let (first, second) = (app.begin(&ada, "first.mp4", bytes.len()).await, app.begin(&ada, "second.mp4", bytes.len()).await);
+    let mut line = Line::to(address, &ada).await;
+    let part = async |line: &mut Line<'_>, url: &str, number: u32| {
+        let part = &bytes[(number as usize - 1) * 8 * 1024 * 1024..][..8 * 1024 * 1024];
+        line.part(&url.replace("{number}", &number.to_string()), crc32c::crc32c(part), part, None).await
+    };
+    // What is refused is refused before its bytes come.
+    let refused = async |line: &mut Line<'_>, url: &str| {
+        line.begin("PUT", &url.replace("{number}", "2"), &[("x-millrace-crc32c", "00000000")], 8 * 1024 * 1024).await;
+        line.status().await
+    };
+    assert_eq!(part(&mut line, &first.part_url, 1).await, 200);
+    let given_up = app.ask(Some(&ada), Method::DELETE, &format!("/api/v1/uploads/{}", first.upload_id), &[], "").await;
+    assert_eq!(given_up.status, StatusCode::NO_CONTENT);
+    assert_eq!(refused(&mut line, &first.part_url).await, 404, "it is gone at once");
+
+    let mut line = Line::to(address, &ada).await;
+    assert_eq!(part(&mut line, &second.part_url, 1).await, 200);
+    let keys = app.state.api_keys.list(ada.user).await.expect("listed");
+    app.state.api_keys.revoke(ada.user, keys[0].id).await.expect("revoked");
+    assert_eq!(app.complete(&ada, &second).await.status, StatusCode::UNAUTHORIZED, "nothing else is done by it");
+    assert_eq!(refused(&mut Line::to(address, &ada).await, &second.part_url).await, 401);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(refused(&mut line, &second.part_url).await, 401);
+}
+
+#[tokio::test]
 async fn what_arrived_of_a_body_that_broke_off_is_kept_and_gone_on_from() {
     let app = App::start().await;
     let (ada, address) = (app.somebody("ada@example.com").await, serve(&app).await);

@@ -117,7 +117,7 @@ impl Uploads {
 
     async fn append_here(&self, user: UserId, upload: UploadId, mut piece: Piece) -> Result<Standing> {
         let appender = self.appender()?;
-        let mut row = self.row(user, upload).await?;
+        let mut row = self.row_for_piece(user, upload).await?;
         let (plan, offset) = (plan(&row), piece.offset);
         if row.complete && offset != plan.file_size {
             return Err(BlobError::OffsetMismatch(plan.file_size).into());

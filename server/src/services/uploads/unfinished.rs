@@ -14,8 +14,9 @@ use super::{Uploads, tus::FINGERPRINT};
 use crate::{
     clock::now_ms,
     db::entity::{uploads, videos},
-    error::Result,
+    error::{Error, Result},
     ports::blob_store::MultipartId,
+    telemetry::metrics,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -48,6 +49,27 @@ impl Uploads {
         // Those by tus go on by tus alone.
         let in_parts = rows.into_iter().filter(|row| row.fingerprint.as_deref() != Some(FINGERPRINT));
         Ok(UnfinishedUploads { uploads: in_parts.filter_map(shown).collect() })
+    }
+
+    /// Gives up the uploads that nobody went on with for too long.
+    ///
+    /// # Errors
+    /// The database or the store fails.
+    pub async fn give_up_stale(&self) -> Result<()> {
+        let before = now_ms() - self.limits.unfinished_days * 86_400_000;
+        let stale = uploads::Entity::unfinished_since(before).all(&self.db).await?;
+        for row in stale {
+            tracing::info!(upload_id = %row.id, video_id = %row.video_id, "giving up an upload that nobody went on with");
+            match self.videos.give_up(UserId(row.user_id), VideoId(row.video_id)).await {
+                // Somebody went on with it after all, or deleted it, since the list was made.
+                Err(Error::Problem(_)) => {}
+                other => {
+                    other?;
+                    metrics::upload("expired");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The parts of an unfinished upload that are safe; `None` where it is not unfinished any more.

@@ -1,0 +1,121 @@
+//! The rows of uploads that are being sent: each piece of a file needs what the one before was told a moment ago.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use domain::ids::{UploadId, UserId};
+
+use super::Uploads;
+use crate::{db::entity::uploads, error::Result};
+
+/// How long a row is good for. What else happens to an upload elsewhere is noticed within this; its bytes and their places are the store's to know.
+const MOMENT: Duration = Duration::from_secs(1);
+/// Rows at once; more than uploads that come fast enough to gain by it.
+const ROWS: usize = 256;
+
+/// The rows. Clones are the same ones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sending(Arc<Mutex<HashMap<UploadId, Known>>>);
+
+#[derive(Debug)]
+struct Known {
+    row: uploads::Model,
+    until: Instant,
+    /// How many videos had been deleted when it was read.
+    deletions: u64,
+}
+
+impl Sending {
+    fn get(&self, user: UserId, upload: UploadId, deletions: u64, now: Instant) -> Option<uploads::Model> {
+        let rows = self.rows();
+        let good = |known: &&Known| known.row.user_id == user.0 && known.deletions == deletions && now < known.until;
+        rows.get(&upload).filter(good).map(|known| known.row.clone())
+    }
+
+    fn put(&self, row: uploads::Model, deletions: u64, asked: Instant) {
+        let mut rows = self.rows();
+        if rows.len() >= ROWS {
+            rows.retain(|_, known| asked < known.until);
+        }
+        if rows.len() < ROWS {
+            rows.insert(UploadId(row.id), Known { row, until: asked + MOMENT, deletions });
+        }
+    }
+
+    /// Something happened to it.
+    pub(super) fn forget(&self, upload: UploadId) {
+        self.rows().remove(&upload);
+    }
+
+    fn rows(&self) -> MutexGuard<'_, HashMap<UploadId, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Uploads {
+    /// The row of an upload that a piece is for, as it was a moment ago at most. What this process deletes and completes it knows of at once.
+    pub(super) async fn row_for_piece(&self, user: UserId, upload: UploadId) -> Result<uploads::Model> {
+        let (deletions, asked) = (self.changes.deletions(), Instant::now());
+        if let Some(row) = self.sending.get(user, upload, deletions, asked) {
+            return Ok(row);
+        }
+        let row = self.row(user, upload).await?;
+        if !row.complete {
+            self.sending.put(row.clone(), deletions, asked);
+        }
+        Ok(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn row(user: UserId) -> uploads::Model {
+        uploads::Model {
+            id: Uuid::now_v7(),
+            user_id: user.0,
+            video_id: Uuid::now_v7(),
+            multipart_id: "m".into(),
+            size_bytes: 10,
+            part_size: 5,
+            complete: false,
+            updated_at_ms: 0,
+            fingerprint: None,
+            trace_parent: None,
+        }
+    }
+
+    #[test]
+    fn a_row_is_good_for_a_moment_for_its_owner_and_until_something_is_deleted() {
+        let (sending, user, asked) = (Sending::default(), UserId(Uuid::now_v7()), Instant::now());
+        let row = row(user);
+        let upload = UploadId(row.id);
+        sending.put(row.clone(), 7, asked);
+        assert_eq!(sending.get(user, upload, 7, asked + MOMENT / 2), Some(row));
+        assert_eq!(sending.get(user, upload, 7, asked + MOMENT), None);
+        assert_eq!(sending.get(user, upload, 8, asked), None);
+        assert_eq!(sending.get(UserId(Uuid::now_v7()), upload, 7, asked), None);
+        sending.forget(upload);
+        assert_eq!(sending.get(user, upload, 7, asked), None);
+    }
+
+    #[test]
+    fn there_are_so_many_at_most() {
+        let (sending, user, asked) = (Sending::default(), UserId(Uuid::now_v7()), Instant::now());
+        let put = |at: Instant| {
+            let row = row(user);
+            sending.put(row.clone(), 0, at);
+            sending.get(user, UploadId(row.id), 0, at).is_some()
+        };
+        assert!((0..ROWS).all(|_| put(asked)));
+        assert!(!put(asked), "no room");
+        assert!(put(asked + MOMENT), "the old ones have gone");
+        assert_eq!(sending.rows().len(), 1);
+    }
+}
