@@ -79,6 +79,9 @@ impl Delivery {
         if let Some(object) = self.cache.get(key) {
             return Some(Outgoing::Object(object));
         }
+        if self.cache.is_coming(key) {
+            return None;
+        }
         let file = if source::is_made(&self.packages, key) {
             source::cut_now(&*self.store, &self.packages, key)
         } else {

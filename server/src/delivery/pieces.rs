@@ -38,7 +38,11 @@ struct Shared {
     spare: Mutex<Vec<Vec<u8>>>,
 }
 
-/// One of them.
+/// One of them, until the last of its pieces has gone out: whoever sends it may let go of the body long before.
+#[derive(Debug)]
+struct Turn(Arc<Shared>);
+
+/// A body that is being read.
 struct Reading {
     file: Arc<LocalFile>,
     offset: u64,
@@ -46,14 +50,14 @@ struct Reading {
     piece: usize,
     /// Pieces that may be read before others have gone out.
     ahead: Arc<Semaphore>,
-    shared: Arc<Shared>,
+    turn: Arc<Turn>,
 }
 
 /// A piece on its way out.
 struct Piece {
     bytes: Vec<u8>,
     length: usize,
-    shared: Arc<Shared>,
+    turn: Arc<Turn>,
     _ahead: Option<OwnedSemaphorePermit>,
 }
 
@@ -65,16 +69,16 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        let mut spare = self.shared.spare();
+        let mut spare = self.turn.0.spare();
         if self.bytes.len() == LARGE.0 && spare.len() < SPARE {
             spare.push(std::mem::take(&mut self.bytes));
         }
     }
 }
 
-impl Drop for Reading {
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.shared.bodies.fetch_sub(1, Ordering::AcqRel);
+        self.0.bodies.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -99,10 +103,10 @@ impl Pieces {
             Some(range) if range.first >= size => return Err(BlobError::RangeNotSatisfiable(size)),
             Some(range) => (range.first, range.last.map_or(size, |last| last.saturating_add(1).min(size))),
         };
-        let shared = Arc::clone(&self.0);
-        let before = shared.bodies.fetch_add(1, Ordering::AcqRel);
+        let before = self.0.bodies.fetch_add(1, Ordering::AcqRel);
+        let turn = Arc::new(Turn(Arc::clone(&self.0)));
         let (piece, ahead) = if before < LARGE_BODIES { LARGE } else { SMALL };
-        let reading = Reading { file: Arc::new(file), offset, end, piece, ahead: Arc::new(Semaphore::new(ahead)), shared };
+        let reading = Reading { file: Arc::new(file), offset, end, piece, ahead: Arc::new(Semaphore::new(ahead)), turn };
         let body = futures::stream::unfold(reading, Reading::next).boxed();
         Ok(BlobRead { size, offset, length: end.saturating_sub(offset), body })
     }
@@ -114,8 +118,8 @@ impl Reading {
         let left = usize::try_from(self.end.checked_sub(self.offset).filter(|left| *left > 0)?).unwrap_or(usize::MAX);
         let ahead = Arc::clone(&self.ahead).acquire_owned().await.ok();
         let (offset, length) = (self.offset, left.min(self.piece));
-        let (bytes, shared) = (self.shared.memory(self.piece), Arc::clone(&self.shared));
-        let mut piece = Piece { bytes, length, shared, _ahead: ahead };
+        let (bytes, turn) = (self.turn.0.memory(self.piece), Arc::clone(&self.turn));
+        let mut piece = Piece { bytes, length, turn, _ahead: ahead };
         let had = self.file.read_now(&mut piece.bytes[..length], offset);
         let piece = if had == length {
             Ok(piece)
@@ -126,5 +130,35 @@ impl Reading {
         // An error ends the body: the connection is cut, so that nobody takes half a segment for a whole one.
         self.offset = if piece.is_ok() { offset + length as u64 } else { self.end };
         Some((piece.map(Bytes::from_owner), self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_that_were_read_and_have_not_gone_out_count() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![7; LARGE.0 + 9]).expect("written");
+        let pieces = Pieces::default();
+        let read = async || {
+            let file = LocalFile::open(path.clone()).await.expect("it opens");
+            pieces.read(file, None).expect("it is read").body.try_collect::<Vec<Bytes>>().await.expect("all of it")
+        };
+        let mut queued = Vec::new();
+        for _ in 0..LARGE_BODIES {
+            let body = read().await;
+            assert_eq!(body.iter().map(Bytes::len).collect::<Vec<_>>(), [LARGE.0, 9]);
+            queued.push(body);
+        }
+        let mut small = pieces.read(LocalFile::open(path.clone()).await.expect("it opens"), None).expect("it is read").body;
+        let first = small.try_next().await.expect("a piece").expect("a piece");
+        assert_eq!(first.len(), SMALL.0, "there are as many as there may be, though all of them have been read to their ends");
+        drop((small, first, queued.pop()));
+        assert_eq!(read().await.len(), 2, "one has gone out");
     }
 }

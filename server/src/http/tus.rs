@@ -142,6 +142,10 @@ async fn append_piece(state: &AppState, viewer: &Viewer, upload: UploadId, heade
     }
     let offset = number(headers, &UPLOAD_OFFSET)?.ok_or_else(|| Problem::invalid("Send in Upload-Offset which byte comes first."))?;
     let piece = piece(headers, offset, body)?;
+    // They may be known from the piece before alone, which is not enough to complete anything.
+    if state.uploads.may_complete(viewer.user, upload, piece.offset, piece.length).await? && !viewer.still_known(state).await? {
+        return Err(Problem::unauthenticated().into());
+    }
     let standing = state.uploads.append(viewer.user, upload, piece).await?;
     Ok((StatusCode::NO_CONTENT, stand(&standing)).into_response())
 }

@@ -335,6 +335,7 @@ impl Uploads {
             .exec(&transaction)
             .await?;
         if first.rows_affected == 0 {
+            self.sending.completed(upload);
             // Of several completions at once, one is first and the others find it done; or the video was deleted meanwhile.
             if uploads::Entity::find_by_id(upload.0).one(&transaction).await?.is_none() {
                 Removal::Source(upload).note(&transaction).await?;
@@ -347,7 +348,7 @@ impl Uploads {
         let job = jobs::enqueue(&transaction, user, video).await?;
         failpoints::pass("upload.complete.before_commit");
         transaction.commit().await?;
-        self.sending.forget(upload);
+        self.sending.completed(upload);
         failpoints::pass("upload.complete.committed");
         metrics::upload("completed");
         if self.store.presigner().is_some() {

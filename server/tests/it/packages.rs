@@ -6,14 +6,17 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
 };
+use bytes::Bytes;
 use domain::{
     ids::{GenerationId, UploadId, VideoId},
     storage_key::StorageKey,
     video::{PlaybackState, Visibility},
 };
+use futures::{StreamExt, stream};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use server::{
     db::entity::videos,
+    delivery::Outgoing,
     http::{headers::Headers, media::fast_path::FastPath},
     services::playback::Visitor,
 };
@@ -171,6 +174,15 @@ async fn packaged_bytes_are_the_same_whether_there_is_memory_for_them_or_not() {
         let sum = bodies.iter().map(|body| body.len() as u64).sum::<u64>();
         assert_eq!(cached.bytes >= sum, memory != "0", "{cached:?}");
         assert_eq!(bodies, all_of(&app, &found).await, "another time");
+        if memory == "0" {
+            // Where the system can say what it has in memory, packaged segments are read on the spot as stored ones are.
+            let packaged = GenerationId(row(&app, &video).await.packaged_generation_id.expect("it is packaged"));
+            let stored = StorageKey::published(GenerationId(Uuid::now_v7()), "v/00001.m4s").expect("a key");
+            app.state.store.put_stream(&stored, stream::iter([Ok(Bytes::from_static(b"here"))]).boxed(), 4).await.expect("stored");
+            let now = |key: &StorageKey| matches!(app.state.delivery.now(key), Some(Outgoing::File(_)));
+            let file = found[0].1[1].split_once(&format!("{packaged}/")).and_then(|(_, rest)| rest.split_once('?')).expect("an address").0;
+            assert_eq!(now(&StorageKey::published(packaged, file).expect("a key")), now(&stored), "{file}");
+        }
         answers.push(bodies);
 
         // A source that is not what it was is refused, wherever it would have come from.

@@ -1,17 +1,26 @@
 //! Files that come as fast as a socket takes them, by connections that are driven in a lane: whatever happens to such a body, what is kept of it is what
 //! is kept of any other.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use axum::{
     http::{Method, StatusCode},
     middleware,
 };
-use server::http::{body_limits, connections};
+use sea_orm::{ActiveValue::Set, EntityTrait};
+use server::{
+    clock::now_ms,
+    db::entity::{holds, uploads},
+    http::{body_limits, connections},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use uuid::Uuid;
 
 use crate::{
     app::{App, Somebody, noise},
@@ -99,27 +108,56 @@ async fn parts_follow_one_another_on_one_connection_with_a_pause_and_a_wrong_one
     assert!(stored == bytes);
 }
 
+/// One piece of an upload by tus.
+async fn append(line: &mut Line<'_>, location: &str, offset: usize, piece: &[u8]) -> u16 {
+    let headers = [TUS, ("content-type", "application/offset+octet-stream"), ("upload-offset", &offset.to_string())];
+    line.begin("PATCH", location, &headers, piece.len()).await;
+    line.stream.write_all(piece).await.expect("it writes");
+    line.status().await
+}
+
+async fn begin_tus(app: &App, who: &Somebody, length: usize) -> String {
+    let begun = app.ask(Some(who), Method::POST, "/api/v1/tus", &[TUS, ("upload-length", &length.to_string())], "").await;
+    begun.headers["location"].to_str().expect("text").to_owned()
+}
+
 #[tokio::test]
 async fn pieces_that_follow_one_another_at_once_ask_no_database() {
+    let piece = noise(1_000);
+    for tries_left in (0..10).rev() {
+        let app = App::start().await;
+        let (ada, address) = (app.somebody("ada@example.com").await, serve(&app).await);
+        let location = begin_tus(&app, &ada, 4 * piece.len()).await;
+        let (mut line, mut other) = (Line::to(address, &ada).await, Line::to(address, &ada).await);
+        let began = Instant::now();
+        assert_eq!(append(&mut line, &location, 0, &piece).await, 204);
+        app.db.clone().close().await.expect("closed");
+        let second = append(&mut line, &location, 1_000, &piece).await;
+        if began.elapsed() > Duration::from_millis(900) && tries_left > 0 {
+            // A machine that takes so long has other things to do: it may have been too late.
+            continue;
+        }
+        assert_eq!(second, 204, "what was known a moment ago");
+        assert!(append(&mut other, &location, 2_000, &piece).await >= 500, "whoever comes by another connection is looked up");
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        assert!(append(&mut line, &location, 2_000, &piece).await >= 500, "the moment is over");
+        return;
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_completes_nothing() {
     let app = App::start().await;
     let (ada, address) = (app.somebody("ada@example.com").await, serve(&app).await);
     let piece = noise(1_000);
-    let length = (4 * piece.len()).to_string();
-    let begun = app.ask(Some(&ada), Method::POST, "/api/v1/tus", &[TUS, ("upload-length", &length)], "").await;
-    let location = begun.headers["location"].to_str().expect("text").to_owned();
-    let append = async |line: &mut Line<'_>, offset: usize| {
-        let headers = [TUS, ("content-type", "application/offset+octet-stream"), ("upload-offset", &offset.to_string())];
-        line.begin("PATCH", &location, &headers, piece.len()).await;
-        line.stream.write_all(&piece).await.expect("it writes");
-        line.status().await
-    };
-    let (mut line, mut other) = (Line::to(address, &ada).await, Line::to(address, &ada).await);
-    assert_eq!(append(&mut line, 0).await, 204);
-    app.db.clone().close().await.expect("closed");
-    assert_eq!(append(&mut line, 1_000).await, 204, "what was known a moment ago");
-    assert!(append(&mut other, 2_000).await >= 500, "whoever comes by another connection is looked up");
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
-    assert!(append(&mut line, 2_000).await >= 500, "the moment is over");
+    let location = begin_tus(&app, &ada, 2 * piece.len()).await;
+    let mut line = Line::to(address, &ada).await;
+    assert_eq!(append(&mut line, &location, 0, &piece).await, 204);
+    let keys = app.state.api_keys.list(ada.user).await.expect("listed");
+    app.state.api_keys.revoke(ada.user, keys[0].id).await.expect("revoked");
+    assert_eq!(append(&mut line, &location, 1_000, &piece).await, 401, "the last piece would complete it");
+    let upload = uploads::Entity::find().one(&app.db).await.expect("read").expect("there");
+    assert!(!upload.complete);
 }
 
 #[tokio::test]
@@ -138,6 +176,9 @@ async fn what_is_given_up_takes_no_piece_and_a_revoked_key_sends_none_for_longer
         line.begin("PUT", &url.replace("{number}", "2"), &[("x-millrace-crc32c", "00000000")], 8 * 1024 * 1024).await;
         line.status().await
     };
+    // A backup is being made: what is given up stays in the store for now, so that it is not the store that says no.
+    let backup = holds::ActiveModel { id: Set(Uuid::now_v7()), until_ms: Set(now_ms() + 60_000) };
+    holds::Entity::insert(backup).exec_without_returning(&app.db).await.expect("written");
     assert_eq!(part(&mut line, &first.part_url, 1).await, 200);
     let given_up = app.ask(Some(&ada), Method::DELETE, &format!("/api/v1/uploads/{}", first.upload_id), &[], "").await;
     assert_eq!(given_up.status, StatusCode::NO_CONTENT);

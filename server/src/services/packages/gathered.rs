@@ -83,7 +83,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// At least as many bytes as lie between the ranges that one call reads.
+    /// How many bytes one call reads along: what lies between the ranges that it reaches, or less, so that a range is left to the next call.
     fn between(&self, number: usize, length: usize) -> usize {
         let mut left = length as u64;
         let mut between = 0;

@@ -43,13 +43,13 @@ pub struct Cut {
 impl Cut {
     /// Its bytes, of the source's file. `None` where its beginning cannot be had without waiting, or is not what it should be.
     pub fn gathered_now(self, file: File) -> Option<Gathered> {
-        let gathered = Gathered::new(Arc::new(file), self.segment.clone());
         let (range, mut beginning) = (self.beginning(), [0; BEGINNING as usize]);
+        let gathered = Gathered::new(Arc::new(file), self.segment);
         let beginning = &mut beginning[..range.len()];
         if !beginning.is_empty() && gathered.read_some(beginning, range.start as u64, ReadWriteFlags::NOWAIT).ok()? < range.len() {
             return None;
         }
-        self.check(beginning).ok().map(|()| gathered)
+        check(&self.ready, self.media, beginning).ok().map(|()| gathered)
     }
 
     /// Where its first bytes lie in the segment: those that [`Cut::check`] wants to see.
@@ -58,16 +58,17 @@ impl Cut {
         header..header + self.segment.ranges.first().map_or(0, |range| (range.end - range.start).min(BEGINNING) as usize)
     }
 
-    /// Whether it begins as its tables say, which call many pictures key frames that are none.
-    ///
-    /// # Errors
-    /// It does not.
     fn check(&self, beginning: &[u8]) -> Result<(), BlobError> {
-        if matches!(self.media, Media::Video) && !beginning.is_empty() {
-            self.ready.package.check_beginning(beginning).map_err(NotPackaged::from)?;
-        }
-        Ok(())
+        check(&self.ready, self.media, beginning)
     }
+}
+
+/// Whether a segment begins as its tables say, which call many pictures key frames that are none.
+fn check(ready: &Ready, media: Media, beginning: &[u8]) -> Result<(), BlobError> {
+    if matches!(media, Media::Video) && !beginning.is_empty() {
+        ready.package.check_beginning(beginning).map_err(NotPackaged::from)?;
+    }
+    Ok(())
 }
 
 /// A piece of a file that is sent piece by piece.

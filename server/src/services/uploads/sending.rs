@@ -18,39 +18,58 @@ const ROWS: usize = 256;
 
 /// The rows. Clones are the same ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sending(Arc<Mutex<HashMap<UploadId, Known>>>);
+pub(super) struct Sending(Arc<Mutex<Rows>>);
+
+#[derive(Debug, Default)]
+struct Rows {
+    known: HashMap<UploadId, Known>,
+    /// Uploads that this process has completed.
+    completions: u64,
+}
 
 #[derive(Debug)]
 struct Known {
     row: uploads::Model,
     until: Instant,
-    /// How many videos had been deleted when it was read.
+    seen: Seen,
+}
+
+/// What this process had done to uploads when a row was about to be read. What was read before it did more may be of an upload that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
     deletions: u64,
+    completions: u64,
 }
 
 impl Sending {
-    fn get(&self, user: UserId, upload: UploadId, deletions: u64, now: Instant) -> Option<uploads::Model> {
+    fn seen(&self, deletions: u64) -> Seen {
+        Seen { deletions, completions: self.rows().completions }
+    }
+
+    fn get(&self, user: UserId, upload: UploadId, seen: Seen, now: Instant) -> Option<uploads::Model> {
         let rows = self.rows();
-        let good = |known: &&Known| known.row.user_id == user.0 && known.deletions == deletions && now < known.until;
-        rows.get(&upload).filter(good).map(|known| known.row.clone())
+        let good = |known: &&Known| known.row.user_id == user.0 && known.seen == seen && now < known.until;
+        rows.known.get(&upload).filter(good).map(|known| known.row.clone())
     }
 
-    fn put(&self, row: uploads::Model, deletions: u64, asked: Instant) {
+    fn put(&self, row: uploads::Model, seen: Seen, asked: Instant) {
+        let known = &mut self.rows().known;
+        if known.len() >= ROWS {
+            known.retain(|_, known| asked < known.until);
+        }
+        if known.len() < ROWS {
+            known.insert(UploadId(row.id), Known { row, until: asked + MOMENT, seen });
+        }
+    }
+
+    /// An upload is complete: its row is not to be used any more, and neither is one of it that somebody is reading.
+    pub(super) fn completed(&self, upload: UploadId) {
         let mut rows = self.rows();
-        if rows.len() >= ROWS {
-            rows.retain(|_, known| asked < known.until);
-        }
-        if rows.len() < ROWS {
-            rows.insert(UploadId(row.id), Known { row, until: asked + MOMENT, deletions });
-        }
+        rows.completions += 1;
+        rows.known.remove(&upload);
     }
 
-    /// Something happened to it.
-    pub(super) fn forget(&self, upload: UploadId) {
-        self.rows().remove(&upload);
-    }
-
-    fn rows(&self) -> MutexGuard<'_, HashMap<UploadId, Known>> {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,13 +77,13 @@ impl Sending {
 impl Uploads {
     /// The row of an upload that a piece is for, as it was a moment ago at most. What this process deletes and completes it knows of at once.
     pub(super) async fn row_for_piece(&self, user: UserId, upload: UploadId) -> Result<uploads::Model> {
-        let (deletions, asked) = (self.changes.deletions(), Instant::now());
-        if let Some(row) = self.sending.get(user, upload, deletions, asked) {
+        let (seen, asked) = (self.sending.seen(self.changes.deletions()), Instant::now());
+        if let Some(row) = self.sending.get(user, upload, seen, asked) {
             return Ok(row);
         }
         let row = self.row(user, upload).await?;
         if !row.complete {
-            self.sending.put(row.clone(), deletions, asked);
+            self.sending.put(row.clone(), seen, asked);
         }
         Ok(row)
     }
@@ -92,17 +111,21 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_good_for_a_moment_for_its_owner_and_until_something_is_deleted() {
+    fn a_row_is_good_for_a_moment_for_its_owner_until_something_is_completed_or_deleted() {
         let (sending, user, asked) = (Sending::default(), UserId(Uuid::now_v7()), Instant::now());
         let row = row(user);
         let upload = UploadId(row.id);
-        sending.put(row.clone(), 7, asked);
-        assert_eq!(sending.get(user, upload, 7, asked + MOMENT / 2), Some(row));
-        assert_eq!(sending.get(user, upload, 7, asked + MOMENT), None);
-        assert_eq!(sending.get(user, upload, 8, asked), None);
-        assert_eq!(sending.get(UserId(Uuid::now_v7()), upload, 7, asked), None);
-        sending.forget(upload);
-        assert_eq!(sending.get(user, upload, 7, asked), None);
+        let seen = sending.seen(7);
+        sending.put(row.clone(), seen, asked);
+        assert_eq!(sending.get(user, upload, seen, asked + MOMENT / 2), Some(row.clone()));
+        assert_eq!(sending.get(user, upload, seen, asked + MOMENT), None);
+        assert_eq!(sending.get(user, upload, sending.seen(8), asked), None);
+        assert_eq!(sending.get(UserId(Uuid::now_v7()), upload, seen, asked), None);
+        sending.completed(upload);
+        assert_eq!(sending.get(user, upload, seen, asked), None);
+        // Whoever read it before that and comes late.
+        sending.put(row, seen, asked);
+        assert_eq!(sending.get(user, upload, sending.seen(7), asked), None);
     }
 
     #[test]
@@ -110,12 +133,12 @@ mod tests {
         let (sending, user, asked) = (Sending::default(), UserId(Uuid::now_v7()), Instant::now());
         let put = |at: Instant| {
             let row = row(user);
-            sending.put(row.clone(), 0, at);
-            sending.get(user, UploadId(row.id), 0, at).is_some()
+            sending.put(row.clone(), sending.seen(0), at);
+            sending.get(user, UploadId(row.id), sending.seen(0), at).is_some()
         };
         assert!((0..ROWS).all(|_| put(asked)));
         assert!(!put(asked), "no room");
         assert!(put(asked + MOMENT), "the old ones have gone");
-        assert_eq!(sending.rows().len(), 1);
+        assert_eq!(sending.rows().known.len(), 1);
     }
 }

@@ -104,6 +104,16 @@ impl Uploads {
         self.reached(user, row, offset).await
     }
 
+    /// Whether a piece from `offset` on may be the last one of its upload, so that it completes it. `length` is what the request says it has, where
+    /// it says so.
+    ///
+    /// # Errors
+    /// The upload is not there or not the user's.
+    pub async fn may_complete(&self, user: UserId, upload: UploadId, offset: u64, length: Option<u64>) -> Result<bool> {
+        let size = self.row_for_piece(user, upload).await?.size_bytes.unsigned_abs();
+        Ok(length.is_none_or(|length| offset.saturating_add(length) >= size))
+    }
+
     /// Appends bytes. What has arrived is kept where the body breaks off, unless it came with a checksum.
     ///
     /// # Errors
