@@ -263,8 +263,8 @@ impl Packages {
         if reading.has(&cut.segment.ranges) { Ok(Made::segment(cut, reading)) } else { Err(BlobError::NotFound) }
     }
 
-    /// One segment of a source whose tables are in memory and which is complete, as [`StorageKey::Published`] names it. `None` where it takes more than
-    /// a look: [`Packages::make`] says what there is then.
+    /// One segment of a source whose tables are in memory, as [`StorageKey::Published`] names it; whether all of the source has arrived is not looked
+    /// at. `None` where it takes more than a look: [`Packages::make`] says what there is then.
     pub fn cut(&self, generation: GenerationId, file: &str) -> Option<Cut> {
         let (rendition, name) = file.split_once('/')?;
         let (number, ready) = (segment_number(name)?, self.shelf.get(generation)?);
