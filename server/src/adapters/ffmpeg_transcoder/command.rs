@@ -29,13 +29,16 @@ const NO_SECONDS: f64 = 0.001;
 /// Rate below which nobody counts frames.
 const MOST_USUAL_RATE: f64 = 60.0;
 
+/// With more processors than these, whoever hands the pictures to all encoders would be what the others wait for, if it also looked ahead for them.
+const FEW_THREADS: u32 = 4;
+
 /// A key frame at the first frame at or behind every even second. Not "when the last is two seconds old": that would drift. Nor by
 /// counting: after a gap it would force one key frame after the other to catch up.
 const EVERY_TWO_SECONDS: &str = "expr:isnan(prev_forced_t)+gt(floor((t+0.001)/2),floor((prev_forced_t+0.001)/2))";
 
 /// All arguments.
 pub(super) fn arguments(engine: &Engine, file: &Path, facts: &SourceFacts, ladder: &Ladder, origin: &Origin) -> Vec<OsString> {
-    let threads = engine.limits.threads.to_string();
+    let threads = engine.limits.threads;
     let mut arguments = Arguments::default();
     arguments.add("-hide_banner -nostdin -y -loglevel warning -nostats -progress pipe:1 -stats_period 0.5");
     arguments.add(&format!("-filter_complex_threads {threads} -threads {threads}"));
@@ -55,7 +58,7 @@ pub(super) fn arguments(engine: &Engine, file: &Path, facts: &SourceFacts, ladde
         arguments.0.extend(["-filter_complex".into(), parts.join(";").into()]);
     }
     for number in 0..ladder.rungs.len() {
-        arguments.picture(ladder, number, facts, &threads);
+        arguments.picture(ladder, number, facts, threads);
     }
     if let (Some(plan), Some(audio)) = (&ladder.audio, &facts.audio) {
         match plan {
@@ -99,7 +102,7 @@ impl Arguments {
         self.0.extend(words.split(' ').map(OsString::from));
     }
 
-    fn picture(&mut self, ladder: &Ladder, number: usize, facts: &SourceFacts, threads: &str) {
+    fn picture(&mut self, ladder: &Ladder, number: usize, facts: &SourceFacts, threads: u32) {
         let rung = &ladder.rungs[number];
         match &rung.video {
             VideoPlan::Copy => self.add(&format!("-map 0:{} -c:v copy", facts.video.stream_index)),
@@ -110,6 +113,11 @@ impl Arguments {
                 self.add("-sc_threshold 0 -g 100000 -forced-idr 1 -force_key_frames");
                 self.0.push(key_frames(ladder).into());
                 self.add(&format!("-threads {threads} -fps_mode passthrough"));
+                if threads <= FEW_THREADS && Some(number) != ladder.rungs.iter().position(|rung| rung.video != VideoPlan::Copy) {
+                    // As good for less: a thread that only looks ahead costs a small picture more than it gains (`make bench-transcode`). The
+                    // largest one has most to look at.
+                    self.add("-x264-params sync-lookahead=0");
+                }
                 if frame_rate.is_none() {
                     // The source's own times: rounded to the grid of a frame rate, some would fall together.
                     self.add("-enc_time_base -1");
