@@ -113,7 +113,8 @@ impl Arguments {
                 self.add("-sc_threshold 0 -g 100000 -forced-idr 1 -force_key_frames");
                 self.0.push(key_frames(ladder).into());
                 self.add(&format!("-threads {threads} -fps_mode passthrough"));
-                if threads <= FEW_THREADS && Some(number) != ladder.rungs.iter().position(|rung| rung.video != VideoPlan::Copy) {
+                let largest = ladder.rungs.iter().position(|rung| rung.video != VideoPlan::Copy);
+                if threads <= FEW_THREADS && Some(number) != largest {
                     // As good for less: a thread that only looks ahead costs a small picture more than it gains (`make bench-transcode`). The
                     // largest one has most to look at.
                     self.add("-x264-params sync-lookahead=0");
