@@ -13,8 +13,8 @@ import urllib.request
 url, key, clip = sys.argv[1:]
 
 
-def ask(method, path, body=None, kind="application/json"):
-    request = urllib.request.Request(url + path if path.startswith("/") else path, data=body, method=method)
+def ask(method, path, body=None, kind="application/json", headers=None):
+    request = urllib.request.Request(url + path if path.startswith("/") else path, data=body, method=method, headers=headers or {})
     request.add_header("authorization", f"Bearer {key}")
     if body is not None:
         request.add_header("content-type", kind)
@@ -40,7 +40,14 @@ with open(clip, "rb") as file:
 video = json.loads(ask("POST", "/api/upload", form, "multipart/form-data; boundary=b"))["videoId"]
 grants = [tell(f"/api/v1/videos/{video}/grants", {"name": f"somebody {number}"}) for number in range(50)]
 part = "0123456789"
+checksum = {"x-millrace-crc32c": crc32c(part.encode())}
 uploads = [tell("/api/v1/uploads", {"fileName": f"{number}.mp4", "size": len(part)})["uploadId"] for number in range(300)]
+
+
+def begin_with_all_parts():
+    upload = tell("/api/v1/uploads", {"fileName": "whole.mp4", "size": len(part)})["uploadId"]
+    ask("PUT", f"/api/v1/uploads/{upload}/parts/1", part.encode(), "application/octet-stream", checksum)
+    return upload
 
 
 def begin_by_tus():
@@ -53,6 +60,7 @@ def begin_by_tus():
 known = {
     "*": {"path": {"video": [video], "upload": uploads}},
     "/api/upload": {"body": {"file": part, "title": "A title"}},
+    "/api/v1/videos/{video}/grants": {"body": {"name": "somebody more"}},
     "/api/status": {"query": {"videoId": [video]}},
     "/api/stream": {"query": {"videoId": [video]}},
     "/api/v1/tus": {"headers": {"Tus-Resumable": "1.0.0", "Upload-Length": "10"}, "body": ""},
@@ -61,7 +69,9 @@ known = {
         "body": part,
         "headers": {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH", "Content-Type": "application/offset+octet-stream"},
     },
-    "/api/v1/uploads/{upload}/parts/{number}": {"path": {"number": [1]}, "body": part, "headers": {"x-millrace-crc32c": crc32c(part.encode())}},
+    "/api/v1/uploads/{upload}/parts/{number}": {"path": {"number": [1]}, "body": part, "headers": checksum},
+    # Of the others, only one whose part some request happened to send before could be completed.
+    "/api/v1/uploads/{upload}/complete": {"path": {"upload": [begin_with_all_parts() for _ in range(50)]}},
     # The first one stays, for its link.
     "/api/v1/videos/{video}/grants/{grant}": {"path": {"grant": [grant["id"] for grant in grants[1:]]}},
 }
