@@ -69,20 +69,22 @@ schemathesis() { (cd "$folder" && exec "$venv/bin/schemathesis" "$@"); }
 checks=not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance
 checks=$checks,ignored_auth,use_after_free,ensure_resource_availability,says_nothing_of_the_inside
 sent=0
-failed=0
+# What went wrong, said once more at the end: a long log is often shown by its end alone.
+wrong=()
 fuzz() { # fuzz WHO SHARE HEADER...
-    local who=$1 examples=$((requests * $2 / 100 / operations + 1)) report=$folder/$1.log
+    local who=$1 examples=$((requests * $2 / 100 / operations + 1)) report=$folder/$1.log tally
     shift 2
     local header=()
     for text in "$@"; do header+=(--header "$text"); done
     say "As $who: up to $examples requests for each of $operations operations, and the boundaries of each field"
     FUZZ_TALLY=$folder/$who.json schemathesis run "$url/api/openapi.json" --checks "$checks" --max-examples "$examples" --seed "$seed" --workers 2 \
         --generation-database none --suppress-health-check all --request-timeout 120 --no-color --warnings off --exclude-path /api/v1/events \
-        "${header[@]}" >"$report" 2>&1 || failed=1
+        "${header[@]}" >"$report" 2>&1 || wrong+=("as $who: what schemathesis found")
     grep -E '^ +(Test cases|.*generated)|✅|❌|⏭' "$report" | sed 's/^/    /' || true
-    python3 scripts/fuzz-tally.py "$who" "$folder/$who.json" || failed=1
+    tally=$(python3 scripts/fuzz-tally.py "$who" "$folder/$who.json") || wrong+=("as $who:$(tail -n +2 <<<"$tally")")
+    echo "$tally"
     sent=$((sent + $(python3 -c 'import json, sys; print(sum(json.load(open(sys.argv[1])).values()))' "$folder/$who.json")))
-    if [ $failed -ne 0 ]; then sed -n '/= \(FAILURES\|ERRORS\) =/,$p' "$report" | head -n 300; fi
+    if [ ${#wrong[@]} -ne 0 ]; then sed -n '/= \(FAILURES\|ERRORS\) =/,$p' "$report" | head -n 300; fi
 }
 began=$SECONDS
 fuzz ada 60 "Authorization: Bearer $ada"
@@ -90,10 +92,9 @@ fuzz reader 20 "Authorization: Bearer $bob"
 fuzz nobody 20
 
 # ---- The verdict -------------------------------------------------------------------------------------------------------------------
-kill -0 "$server" 2>/dev/null || { echo "The server ended." >&2; failed=1; }
+kill -0 "$server" 2>/dev/null || wrong+=("the server ended")
 if grep -E 'ERROR|panicked' "$folder/server.log" | head -n 20; then
-    echo "The server's log has errors." >&2
-    failed=1
+    wrong+=("the server's log has errors")
 fi
 say "$sent requests in $((SECONDS - began)) s, seed $seed"
-[ $failed -eq 0 ] || { echo "Something is wrong: see above." >&2; exit 1; }
+[ ${#wrong[@]} -eq 0 ] || { printf 'Wrong, see above: %s\n' "${wrong[@]}" >&2; exit 1; }
