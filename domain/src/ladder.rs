@@ -195,6 +195,8 @@ pub fn is_passthrough(facts: &SourceFacts) -> bool {
         && !video.variable_frame_rate
         && (FEWEST_FRAMES_PER_SECOND..=MOST_FRAMES_PER_SECOND).contains(&rate)
         && !video.open_gop
+        // The last frame would have to be made longer, which moves those that are stored behind it and shown before it.
+        && video.stands_ms == 0
         && video.longest_gop_ms <= LONGEST_GOP_MS
         // An unknown bit rate is not a low one.
         && video.bit_rate.is_some_and(|bits| bits as f64 <= most_bits.max(1_500_000.0))
@@ -232,8 +234,13 @@ fn frame_rate(video: &VideoFacts) -> Option<FrameRate> {
     if video.variable_frame_rate {
         // A slide show keeps its few frames: filling the gaps would let a file of three frames become hours of work.
         return (rate >= 10.0).then(|| {
-            let usual = USUAL.into_iter().map(exact).find(|usual| usual.per_second() >= rate * 0.98);
-            usual.unwrap_or(exact(60))
+            let usual = USUAL.into_iter().map(exact).find(|usual| usual.per_second() >= rate * 0.98).unwrap_or(exact(60));
+            // Where frames come in bursts, the mean would drop some of each. Where they only come unevenly, the nearest rate is no other than the mean's.
+            let lively = 1_000.0 / (video.lively_interval_ms as f64).max(1_000.0 / MOST_FRAMES_PER_SECOND);
+            let far = |usual: &FrameRate| (usual.per_second() / lively).ln().abs();
+            let of_bursts =
+                USUAL.into_iter().filter(|whole| *whole <= 60).chain([60]).map(exact).min_by(|one, other| far(one).total_cmp(&far(other)));
+            of_bursts.filter(|rate| video.lively_interval_ms > 0 && rate.per_second() > usual.per_second() * 1.05).unwrap_or(usual)
         });
     }
     if rate <= MOST_FRAMES_PER_SECOND {

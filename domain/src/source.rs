@@ -10,7 +10,7 @@ use crate::container::Container;
 pub struct SourceFacts {
     /// The container, by its first bytes.
     pub container: Container,
-    /// Length in milliseconds.
+    /// Length in milliseconds: until picture and sound have ended.
     pub duration_ms: u64,
     /// The one video stream that is used.
     pub video: VideoFacts,
@@ -57,6 +57,12 @@ pub struct VideoFacts {
     pub longest_gop_ms: u64,
     /// Whether some frame is shown before the key frame it was stored behind.
     pub open_gop: bool,
+    /// How long the last frame stands for sound that goes on after it, in milliseconds; nothing where both end about together.
+    #[serde(default)]
+    pub stands_ms: u64,
+    /// How far apart frames are where much moves, in milliseconds: a quarter of them are no farther from the next. Nothing where nobody counted.
+    #[serde(default)]
+    pub lively_interval_ms: u64,
 }
 
 /// The sound.
@@ -74,6 +80,9 @@ pub struct AudioFacts {
     pub sample_rate: u32,
     /// First sample's time relative to the first frame's, in milliseconds.
     pub offset_ms: i64,
+    /// Sound that is in the file and not to be heard, before and behind what is, in milliseconds: an encoder's priming, or what somebody cut off.
+    #[serde(default)]
+    pub cut_off_ms: u64,
 }
 
 /// Frames per second as a fraction, so that 30000/1001 stays exact.

@@ -26,6 +26,8 @@ fn source(width: u32, height: u32) -> SourceFacts {
             bit_rate: Some(1_000_000),
             longest_gop_ms: 2_000,
             open_gop: false,
+            stands_ms: 0,
+            lively_interval_ms: 0,
         },
         audio: Some(AudioFacts {
             stream_index: 1,
@@ -34,6 +36,7 @@ fn source(width: u32, height: u32) -> SourceFacts {
             channels: 2,
             sample_rate: 48_000,
             offset_ms: 0,
+            cut_off_ms: 0,
         }),
     }
 }
@@ -97,7 +100,7 @@ fn an_engine_that_cannot_copy_gets_the_same_rungs_to_encode() {
 #[test]
 fn whatever_a_browser_may_refuse_is_encoded() {
     type Change = fn(&mut SourceFacts);
-    let changes: [(&str, Change); 21] = [
+    let changes: [(&str, Change); 22] = [
         ("container", |facts| facts.container = Container::MpegTs),
         ("codec", |facts| facts.video.codec = "hevc".into()),
         ("profile", |facts| facts.video.profile = Some("High 10".into())),
@@ -118,6 +121,7 @@ fn whatever_a_browser_may_refuse_is_encoded() {
         ("open", |facts| facts.video.open_gop = true),
         ("long", |facts| facts.video.longest_gop_ms = 20_000),
         ("heavy", |facts| facts.video.bit_rate = Some(50_000_000)),
+        ("outlasted by its sound", |facts| facts.video.stands_ms = 2_000),
         ("unknown weight", |facts| facts.video.bit_rate = None),
     ];
     for (name, change) in changes {
@@ -165,6 +169,21 @@ fn frame_rates_become_constant_and_stay_bounded() {
     assert_eq!(rate_of(43, 1, true), Some(48.0));
     assert_eq!(rate_of(500, 1, true), Some(60.0));
     assert_eq!(rate_of(3, 7200, true), None);
+}
+
+#[test]
+fn frames_that_come_in_bursts_keep_the_rate_of_the_bursts() {
+    let rate_of = |numerator, lively_interval_ms| {
+        let mut facts = source(640, 360);
+        facts.video.frame_rate = FrameRate { numerator, denominator: 10 };
+        (facts.video.variable_frame_rate, facts.video.lively_interval_ms) = (true, lively_interval_ms);
+        frame_rate(&facts.video).map(FrameRate::per_second)
+    };
+    assert_eq!([rate_of(145, 33), rate_of(200, 17), rate_of(120, 40)], [Some(30.0), Some(60.0), Some(25.0)]);
+    assert_eq!(rate_of(287, 33), Some(30_000.0 / 1001.0), "a camera that dropped some");
+    assert_eq!(rate_of(290, 28), Some(30_000.0 / 1001.0), "a camera whose times are uneven");
+    assert_eq!(rate_of(500, 4), Some(60.0), "no more than is shown");
+    assert_eq!(rate_of(30, 17), None, "a slide show");
 }
 
 proptest! {

@@ -25,6 +25,9 @@ pub enum Media {
     Audio,
 }
 
+/// How long sound may go on after the picture: a segment, which players have loaded when they come to the picture's end. Microseconds.
+const MOST_SOUND_AFTER_US: i64 = 4_000_000;
+
 /// Name of the sound's rendition.
 const AUDIO: &str = "audio";
 
@@ -135,6 +138,15 @@ impl Package {
     /// [`Refusal::NotIdr`].
     pub fn check_beginning(&self, beginning: &[u8]) -> Result<()> {
         if self.picture.is_idr(beginning) { Ok(()) } else { Err(Refusal::NotIdr) }
+    }
+
+    /// Whether players come to the end of both picture and sound. For what is not shown to anybody yet: what was published stays what it is.
+    ///
+    /// # Errors
+    /// [`Refusal::SoundOutlasts`].
+    pub fn check_ends(&self) -> Result<()> {
+        let outlasts = self.audio.as_ref().is_some_and(|(sound, _)| sound.end_us() > self.video.end_us() + MOST_SOUND_AFTER_US);
+        if outlasts { Err(Refusal::SoundOutlasts) } else { Ok(()) }
     }
 
     /// How many segments can be served, from the first one on, of a source of which this much has arrived. At least `from`, which were before:

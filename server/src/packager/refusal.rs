@@ -82,6 +82,9 @@ pub enum Refusal {
     #[error("picture or sound begins too late")]
     StartsLate,
 
+    /// Players run dry of pictures while they load sound ahead, and stand still there. An encoder repeats the last frame.
+    #[error("the sound goes on for long after the picture")]
+    SoundOutlasts,
     /// Another codec than AAC.
     #[error("the sound is not AAC")]
     NotAac,

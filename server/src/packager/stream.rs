@@ -68,6 +68,11 @@ impl Stream {
         u64::try_from(rescale(begins, 1_000_000, self.timescale)).ok()
     }
 
+    /// When its last sample ends, in microseconds of the film.
+    pub(super) fn end_us(&self) -> i64 {
+        rescale(self.end, 1_000_000, self.timescale)
+    }
+
     /// The init segment.
     pub(super) fn init(&self) -> &Bytes {
         &self.init

@@ -230,6 +230,18 @@ fn late_sound_is_led_by_silence() {
 }
 
 #[test]
+fn sound_that_outlasts_its_picture_is_for_the_encoder() {
+    let film = |more: usize| Film { packets: Film::new(6 + more).packets, ..Film::new(6) };
+    let file = film(3).write();
+    let package = open(&file).expect("players have loaded that much");
+    let lengths: Vec<_> = package.renditions().iter().map(|rendition| rendition.playlist.duration_us() / 1_000_000).collect();
+    assert_eq!(lengths, [6, 8], "to the end of the last packet, without the priming");
+    assert_eq!(package.check_ends(), Ok(()));
+    let package = open(&film(5).write()).expect("it may have been published");
+    assert_eq!(package.check_ends(), Err(Refusal::SoundOutlasts));
+}
+
+#[test]
 fn groups_that_were_cut_off_are_not_sent() {
     // The end lies behind a frame that those before it need, and in front of the next such pair.
     let film = Film { video_edits: vec![(4_110, 4_040)], audio_edits: vec![(4_110, 193_024)], ..Film::new(12) };

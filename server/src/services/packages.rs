@@ -179,6 +179,7 @@ impl Packages {
         self.on_their_way.forget(generation);
         let looked = async {
             let ready = self.opened(generation).await?;
+            ready.package.check_ends()?;
             self.check_beginnings(generation, &ready.package).await?;
             Ok::<_, NotPackaged>(ready)
         };

@@ -9,7 +9,7 @@ use domain::{
 
 use super::{
     engine::Engine,
-    graph::{self, SOUND_PAD},
+    graph::{self, SOUND_PAD, keeps_long_frames},
     origin::Origin,
     probe,
 };
@@ -87,12 +87,6 @@ fn times(cuts: &Cuts) -> String {
     std::iter::once(0).chain(early).map(|ms| format!("{}.{:03}", ms / 1_000, ms % 1_000)).collect::<Vec<_>>().join(",")
 }
 
-/// Whether a rung is encoded with frames of its source that may stand for seconds.
-pub(super) fn keeps_long_frames(video: &VideoPlan, facts: &SourceFacts) -> bool {
-    let kept = matches!(video, VideoPlan::Encode { frame_rate: None, .. });
-    kept && (facts.video.variable_frame_rate || facts.video.frame_rate.per_second() < 10.0)
-}
-
 #[derive(Debug, Default)]
 struct Arguments(Vec<OsString>);
 
@@ -105,7 +99,10 @@ impl Arguments {
     fn picture(&mut self, ladder: &Ladder, number: usize, facts: &SourceFacts, threads: u32) {
         let rung = &ladder.rungs[number];
         match &rung.video {
-            VideoPlan::Copy => self.add(&format!("-map 0:{} -c:v copy", facts.video.stream_index)),
+            // What an edit list hides at the end would be copied as well.
+            VideoPlan::Copy => {
+                self.add(&format!("-map 0:{} -c:v copy -t {:.3}", facts.video.stream_index, facts.duration_ms as f64 / 1000.0 + 0.001));
+            }
             VideoPlan::Encode { max_bitrate, frame_rate } => {
                 self.add(&format!("-map [{}] -c:v libx264 -preset veryfast -profile:v high -pix_fmt yuv420p", graph::pad(number)));
                 self.add(&format!("-crf 23 -maxrate {max_bitrate} -bufsize {}", max_bitrate * 2));
@@ -123,7 +120,7 @@ impl Arguments {
                     // The source's own times: rounded to the grid of a frame rate, some would fall together.
                     self.add("-enc_time_base -1");
                 }
-                if keeps_long_frames(&rung.video, facts) {
+                if keeps_long_frames(&rung.video, &facts.video) {
                     // Without reordering, times of storage are times of showing, and a gap stays where it is.
                     self.add("-bf 0");
                 }
@@ -135,7 +132,7 @@ impl Arguments {
         self.add(&format!("-frames:v {most_frames:.0}"));
         // Each frame lasts until the next; the muxer would otherwise move the first frame of a segment to where it thinks that
         // the last one ended.
-        let last = if keeps_long_frames(&rung.video, facts) {
+        let last = if keeps_long_frames(&rung.video, &facts.video) {
             // A picture that stands until the end of the source stands until the end here.
             let end = format!("{:.3}/TB", facts.duration_ms as f64 / 1000.0);
             format!("if(gt({end},PTS),{end}-PTS,DURATION)")

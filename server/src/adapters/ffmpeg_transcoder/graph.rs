@@ -116,6 +116,21 @@ fn preparation(video: &VideoFacts, rung: &Rung) -> String {
     filters
 }
 
+/// Whether a rung is encoded with frames of its source that may stand for seconds.
+pub(super) fn keeps_long_frames(plan: &VideoPlan, video: &VideoFacts) -> bool {
+    let kept = matches!(plan, VideoPlan::Encode { frame_rate: None, .. });
+    kept && (video.variable_frame_rate || video.frame_rate.per_second() < 10.0)
+}
+
+/// The filter that repeats the last frame for as long as sound goes on: a player that has sound but no more pictures waits for them. Frames that
+/// keep their own times are not repeated, the last one lasts.
+fn standing(video: &VideoFacts, rung: &Rung) -> String {
+    if video.stands_ms == 0 || keeps_long_frames(&rung.video, video) {
+        return String::new();
+    }
+    format!(",tpad=stop_mode=clone:stop_duration={}ms", video.stands_ms)
+}
+
 /// The pad that carries a rung, by its place in the ladder.
 pub(super) fn pad(rung: usize) -> String {
     format!("v{rung}")
@@ -131,7 +146,7 @@ pub(super) fn pictures(ladder: &Ladder, video: &VideoFacts, colours: Colours) ->
     for (position, (number, rung)) in rungs.iter().enumerate() {
         if position == 0 {
             let scale = colours.scale(rung.width, rung.height, video);
-            let _ = write!(graph, "[0:{}]{}{scale}", video.stream_index, preparation(video, rung));
+            let _ = write!(graph, "[0:{}]{}{scale}{}", video.stream_index, preparation(video, rung), standing(video, rung));
         } else {
             let _ = write!(graph, ";[below{position}]{},setsar=1", resize(rung.width, rung.height, ""));
         }
@@ -199,6 +214,8 @@ mod tests {
             bit_rate: None,
             longest_gop_ms: 2_000,
             open_gop: false,
+            stands_ms: 0,
+            lively_interval_ms: 0,
         }
     }
 

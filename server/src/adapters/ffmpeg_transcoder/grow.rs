@@ -27,8 +27,9 @@ use tokio::{sync::Notify, task::spawn_blocking, time::timeout};
 
 use super::{
     collect,
-    command::{AUDIO, INIT, PLAYLIST, SEGMENT_SECONDS, keeps_long_frames},
+    command::{AUDIO, INIT, PLAYLIST, SEGMENT_SECONDS},
     failure::{engine, source},
+    graph::keeps_long_frames,
     media_file,
     progress::Progress,
     storing::Storing,
@@ -99,7 +100,7 @@ impl<'a> Growth<'a> {
         facts: &SourceFacts,
         ladder: &Ladder,
     ) -> Self {
-        let unbounded = ladder.rungs.iter().any(|rung| keeps_long_frames(&rung.video, facts));
+        let unbounded = ladder.rungs.iter().any(|rung| keeps_long_frames(&rung.video, &facts.video));
         let distance_ms = if ladder.copies_top() { facts.video.longest_gop_ms } else { KEY_FRAMES_MS };
         let target_seconds = match &ladder.beside {
             // A segment is as long as the source's, or a frame more.

@@ -15,6 +15,9 @@ use crate::ports::transcoder::TranscodeError;
 /// Sound that ends this much before the picture is not copied: it has to be filled up with silence.
 const SHORT_SOUND: Duration = Duration::from_millis(500);
 
+/// More hidden sound than this is not an encoder's priming (2112 samples at most, and a packet): somebody has cut it off. Milliseconds.
+const MOST_PRIMING_MS: u64 = 100;
+
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Origin {
@@ -40,10 +43,12 @@ impl Origin {
         Ok(Self { video_start_seconds, colours: Colours::of(&facts.video, video), sound_is_short })
     }
 
-    /// The ladder as it can really be made: sound that was to be copied and stops early is encoded.
+    /// The ladder as it can really be made: sound that was to be copied is encoded where it stops early, and where some was cut off, perhaps for a
+    /// reason: it would be copied as well.
     pub(super) fn adapt(&self, ladder: &Ladder, facts: &SourceFacts) -> Ladder {
         let mut ladder = ladder.clone();
-        if self.sound_is_short && ladder.audio == Some(AudioPlan::Copy) {
+        let was_cut = facts.audio.as_ref().is_some_and(|audio| audio.cut_off_ms > MOST_PRIMING_MS);
+        if (self.sound_is_short || was_cut) && ladder.audio == Some(AudioPlan::Copy) {
             let channels = facts.audio.as_ref().map_or(2, |audio| audio.channels.clamp(1, 2));
             ladder.audio = Some(AudioPlan::Encode { bitrate: 128_000, channels });
         }

@@ -32,6 +32,8 @@ pub(super) struct Scan {
     pub(super) video: Timeline,
     /// Sound, where it was asked for.
     pub(super) audio: Option<Timeline>,
+    /// Sound that an edit list hides, in microseconds.
+    pub(super) hidden_sound_us: i64,
     /// Longest distance between two key frames; to the end where there is no second one.
     pub(super) longest_gop_us: i64,
     /// Whether a frame is shown before the key frame that it is stored behind, or the file starts in the middle of a group of
@@ -110,6 +112,11 @@ impl Scan {
         self.intervals.vary(self.video.frames)
     }
 
+    /// The distance between frames in milliseconds that a quarter of them do not exceed; nothing where there are none.
+    pub(super) fn lively_interval_ms(&self) -> u64 {
+        self.intervals.quantile(4).unwrap_or(0).unsigned_abs()
+    }
+
     fn add_video(&mut self, packet: &Packet) {
         if packet.key {
             let gop = packet.time_us - self.last_key_us.unwrap_or(packet.time_us);
@@ -127,6 +134,14 @@ impl Scan {
         self.open_gop |= self.hidden_before;
         self.video.add(packet);
         self.intervals.add(packet);
+    }
+
+    fn add_audio(&mut self, packet: &Packet) {
+        if packet.hidden {
+            self.hidden_sound_us = self.hidden_sound_us.saturating_add(packet.duration_us);
+        } else if let Some(timeline) = &mut self.audio {
+            timeline.add(packet);
+        }
     }
 
     fn close(&mut self) {
@@ -158,16 +173,21 @@ impl Intervals {
         }
     }
 
+    /// The distance that one in so many does not exceed.
+    fn quantile(&self, one_in: u64) -> Option<i64> {
+        let total: u64 = self.counts.values().sum();
+        let mut passed = 0;
+        self.counts.iter().find_map(|(milliseconds, count)| {
+            passed += count;
+            (passed * one_in >= total).then_some(*milliseconds)
+        })
+    }
+
     /// More than one frame in twenty away from the usual distance by more than a quarter and two milliseconds: containers that
     /// count in milliseconds round by one, and a dropped frame now and then is no reason to touch the rest.
     fn vary(&self, frames: u64) -> bool {
         let total: u64 = self.counts.values().sum();
-        let mut passed = 0;
-        let median = self.counts.iter().find_map(|(milliseconds, count)| {
-            passed += count;
-            (passed * 2 >= total).then_some(*milliseconds)
-        });
-        let Some(median) = median else { return false };
+        let Some(median) = self.quantile(2) else { return false };
         let slack = (median / 4).max(2);
         let regular: u64 = self.counts.range(median - slack..=median + slack).map(|(_, count)| count).sum();
         (frames.saturating_sub(1).max(total) - regular) * 20 > total
@@ -232,11 +252,8 @@ pub(super) async fn scan(
             packets += 1;
             if packet.stream == video {
                 scan.add_video(&packet);
-            } else if Some(packet.stream) == audio
-                && !packet.hidden
-                && let Some(timeline) = &mut scan.audio
-            {
-                timeline.add(&packet);
+            } else if Some(packet.stream) == audio {
+                scan.add_audio(&packet);
             }
         });
         if packets > MOST_PACKETS {

@@ -90,7 +90,7 @@ async fn look(
     share: f64,
 ) -> Result<Option<Look>, TranscodeError> {
     let run = Run { input: Some(file), output: Some(folder), time: TIME, file_bytes: 16 * 1024 * 1024 };
-    let second = facts.duration_ms as f64 / 1000.0 * share;
+    let second = facts.duration_ms.saturating_sub(facts.video.stands_ms) as f64 / 1000.0 * share;
     let graph = graph::poster(&facts.video, origin.colours, size(facts), THUMBNAIL);
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |words: &str| arguments.extend(words.split(' ').map(OsString::from));

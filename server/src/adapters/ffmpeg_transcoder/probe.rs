@@ -1,7 +1,7 @@
 //! Looks at a source: which streams it has, and whether they may and can be used. Refuses early and cheaply; what is left is
 //! read once from end to end by [`super::packets`], without decoding.
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, path::Path, time::Duration};
 
 use domain::{
     container::Container,
@@ -18,6 +18,10 @@ use super::{
     settings::Limits,
 };
 use crate::ports::transcoder::TranscodeError;
+
+/// Sound that goes on for longer than this after the last frame is not cut off: the frame stands until it has ended. What is published may be so
+/// much longer than its source, and a packet.
+const STANDS: Duration = Duration::from_millis(800);
 
 /// All that is known of the file, or why it cannot be used.
 pub(super) async fn probe(engine: &Engine, file: &Path) -> Result<SourceFacts, TranscodeError> {
@@ -79,16 +83,20 @@ fn preferred<'a>(streams: &[&'a Stream], usable: impl Fn(&Stream) -> bool) -> Op
 }
 
 fn facts(container: Container, probed: &Probed, chosen: &Chosen<'_>, scan: &Scan, limits: &Limits) -> Result<SourceFacts, TranscodeError> {
-    let Some(duration) = scan.video.duration() else {
+    let Some(picture) = scan.video.duration() else {
         return Err(source(FailureCode::Damaged, "the video stream holds no frame"));
     };
+    let after_us = scan.audio.as_ref().map_or(0, |sound| sound.end_us().saturating_sub(scan.video.end_us()));
+    let stands = Duration::from_micros(u64::try_from(after_us).unwrap_or(0));
+    let stands = if stands > STANDS { stands } else { Duration::ZERO };
+    let duration = picture + stands;
     let declared = chosen.video.declared_duration().or_else(|| probed.format.duration());
     if duration.max(declared.unwrap_or_default()) > limits.max_duration {
         return Err(source(FailureCode::TooLong, format!("{} s", duration.max(declared.unwrap_or_default()).as_secs())));
     }
-    let most_frames = (duration.as_secs() + 1) * u64::from(limits.max_frame_rate);
+    let most_frames = (picture.as_secs() + 1) * u64::from(limits.max_frame_rate);
     if scan.video.frames() > most_frames {
-        let detail = format!("{} frames in {} ms", scan.video.frames(), duration.as_millis());
+        let detail = format!("{} frames in {} ms", scan.video.frames(), picture.as_millis());
         return Err(source(FailureCode::LimitExceeded, detail));
     }
     check_end(container, probed, chosen, scan)?;
@@ -96,7 +104,7 @@ fn facts(container: Container, probed: &Probed, chosen: &Chosen<'_>, scan: &Scan
     Ok(SourceFacts {
         container,
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        video: video_facts(chosen.video, scan),
+        video: VideoFacts { stands_ms: u64::try_from(stands.as_millis()).unwrap_or(u64::MAX), ..video_facts(chosen.video, scan) },
         // A track of sound without a single packet, which some screen recorders leave, is no sound.
         audio: chosen.audio.filter(|_| scan.audio.as_ref().is_some_and(|sound| sound.frames() > 0)).map(|audio| AudioFacts {
             stream_index: audio.index,
@@ -105,6 +113,7 @@ fn facts(container: Container, probed: &Probed, chosen: &Chosen<'_>, scan: &Scan
             channels: audio.channels,
             sample_rate: audio.sample_rate(),
             offset_ms: offset_us / 1000,
+            cut_off_ms: scan.hidden_sound_us.unsigned_abs() / 1000,
         }),
     })
 }
@@ -157,6 +166,8 @@ fn video_facts(stream: &Stream, scan: &Scan) -> VideoFacts {
         bit_rate: scan.video.bit_rate(),
         longest_gop_ms: scan.longest_gop_us.unsigned_abs() / 1000,
         open_gop: scan.open_gop,
+        stands_ms: 0,
+        lively_interval_ms: scan.lively_interval_ms(),
     }
 }
 

@@ -129,6 +129,8 @@ fn video_facts(track: &Track, properties: &VideoProperties, duration_ms: u64) ->
         // Not told: the worst that is possible.
         longest_gop_ms: duration_ms,
         open_gop: true,
+        stands_ms: 0,
+        lively_interval_ms: 0,
     })
 }
 
@@ -141,6 +143,7 @@ fn audio_facts(track: &Track) -> AudioFacts {
         channels: positive(properties.and_then(|properties| properties.channels())).unwrap_or(2),
         sample_rate: positive(properties.and_then(|properties| properties.sample_rate())).unwrap_or(48_000),
         offset_ms: 0,
+        cut_off_ms: 0,
     }
 }
 

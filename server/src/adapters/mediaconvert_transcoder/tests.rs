@@ -188,6 +188,8 @@ fn facts(width: u32, height: u32) -> SourceFacts {
             bit_rate: Some(1_000_000),
             longest_gop_ms: 2_000,
             open_gop: false,
+            stands_ms: 0,
+            lively_interval_ms: 0,
         },
         audio: Some(AudioFacts {
             stream_index: 1,
@@ -196,6 +198,7 @@ fn facts(width: u32, height: u32) -> SourceFacts {
             channels: 2,
             sample_rate: 48_000,
             offset_ms: 0,
+            cut_off_ms: 0,
         }),
     }
 }

@@ -229,6 +229,7 @@ fn go_on(opening: &mut Opening, file: &std::path::Path, arrived: &Arrived) -> st
     while arrived.covers(&opening.wants()) {
         let bytes: Bytes = pread(&file, opening.wants())?;
         if let Some(package) = opening.take(&bytes)? {
+            package.check_ends()?;
             return Ok(Some(Ready::new(package)));
         }
     }

@@ -8,6 +8,7 @@ use domain::{
     source::SourceFacts,
 };
 use serde_json::Value;
+use server::services::publishing::lasts_as_long;
 
 #[derive(Debug)]
 pub(super) struct Outcome {
@@ -112,6 +113,9 @@ impl Outcome {
             let own = self.boundaries(&rung.name);
             assert_eq!(own.len(), top.len(), "{} has other segments than the top rung", rung.name);
             assert!(own.iter().zip(&top).all(|(own, top)| (own - top).abs() < 0.005), "{}: {own:?}, top: {top:?}", rung.name);
+        }
+        for rendition in &self.renditions {
+            assert!(lasts_as_long(&self.facts, rendition), "{} lasts {} µs", rendition.name, rendition.playlist.duration_us());
         }
         assert!(self.poster);
     }

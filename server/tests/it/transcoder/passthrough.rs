@@ -87,6 +87,56 @@ async fn what_cannot_be_cut_at_its_key_frames_is_encoded() {
 }
 
 #[tokio::test]
+async fn sound_that_was_cut_off_is_not_sent() {
+    let bench = Bench::new().await;
+    // A tone that ends before the cut, and silence.
+    let tone = "-f lavfi -i aevalsrc=exprs=lt(t\\,0.6)*sin(2000*t):s=48000:d=4";
+    let picture = "-f lavfi -i testsrc2=s=160x90:r=25:d=4 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 50 -c:a aac";
+    let (first, rest) = picture.split_once(" -c:v").expect("codecs");
+    let whole = bench.make(&format!("{first} {tone} -c:v{rest}"), "whole.mp4");
+    for (cut, name) in [("0.8", "short.mp4"), ("1.6", "long.mp4")] {
+        let trimmed = bench.make(&format!("-ss {cut} -i {} -c copy", whole.display()), name);
+        let outcome = bench.transcode(&trimmed).await.expect("it works");
+        outcome.check();
+        assert!(outcome.facts.audio.as_ref().is_some_and(|audio| audio.cut_off_ms > 100), "{:?}", outcome.facts);
+        assert!(!outcome.rendition("audio").copied);
+        let packets = outcome.probe("audio", "packet=pts_time,size");
+        let packets = packets["packets"].as_array().expect("packets");
+        let before = packets.iter().filter(|packet| packet["pts_time"].as_str().is_some_and(|time| time.starts_with('-'))).count();
+        assert!(before <= 2, "{before} packets are sent that nobody hears: an encoder's priming is one");
+        // Silence takes next to nothing.
+        let bytes = packets.iter().filter_map(|packet| packet["size"].as_str()?.parse::<u64>().ok()).max();
+        assert!(bytes.is_some_and(|bytes| bytes < 60), "{bytes:?}");
+    }
+    // An encoder's priming is no cut.
+    assert!(bench.transcode(&whole).await.expect("it works").rendition("audio").copied);
+}
+
+#[tokio::test]
+async fn what_was_cut_off_at_the_end_is_not_sent() {
+    let bench = Bench::new().await;
+    let whole = bench.make(
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=6 -f lavfi -i sine=d=6 -c:v libx264 -preset ultrafast -bf 2 -pix_fmt yuv420p -g 50 -c:a aac",
+        "whole.mp4",
+    );
+    let mut bytes = std::fs::read(&whole).expect("the file");
+    let lists: Vec<usize> = bytes.windows(4).enumerate().filter(|(_, four)| four == b"elst").map(|(at, _)| at).collect();
+    for at in lists {
+        // Version and flags, how many, and the first one's length in the movie's milliseconds.
+        bytes[at + 12..at + 16].copy_from_slice(&4_400_u32.to_be_bytes());
+    }
+    let cut = bench.path("cut.mp4");
+    std::fs::write(&cut, bytes).expect("written");
+    let outcome = bench.transcode(&cut).await.expect("it works");
+    outcome.check();
+    assert!(outcome.ladder.copies_top(), "{:?}", outcome.facts);
+    assert_eq!(outcome.facts.duration_ms, 4_400);
+    let frames = outcome.key_frames("90p").1;
+    // A few that are stored before the last ones that are shown, which may need them.
+    assert!((110..=114).contains(&frames), "{frames} frames");
+}
+
+#[tokio::test]
 async fn sound_that_ends_early_is_filled_with_silence() {
     let bench = Bench::new().await;
     let file = bench.make(

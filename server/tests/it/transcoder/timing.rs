@@ -83,7 +83,46 @@ async fn a_variable_frame_rate_becomes_constant() {
     let outcome = bench.transcode(&file).await.expect("it works");
     assert!(outcome.facts.video.variable_frame_rate, "{:?}", outcome.facts);
     outcome.check();
-    assert_eq!(outcome.stream("180p")["avg_frame_rate"], "15/1");
+    assert_eq!(outcome.stream("180p")["avg_frame_rate"], "30/1", "by the mean, a half of the frames that follow close would be lost");
+}
+
+#[tokio::test]
+async fn the_last_frame_stands_for_as_long_as_sound_goes_on() {
+    let bench = Bench::new().await;
+    let sources = [
+        (
+            "h264.mp4",
+            "-f lavfi -i testsrc2=s=320x180:r=25:d=3 -f lavfi -i sine=d=8 -c:v libx264 -preset veryfast -pix_fmt yuv420p -c:a aac",
+            Some(200),
+        ),
+        (
+            "late.mkv",
+            "-f lavfi -i testsrc2=s=320x180:r=25:d=3 -itsoffset 1.5 -f lavfi -i sine=d=3 -c:v libx264 -pix_fmt yuv420p -c:a aac",
+            None,
+        ),
+        (
+            "fast.mp4",
+            "-f lavfi -i testsrc2=s=320x180:r=120:d=2 -f lavfi -i sine=d=4 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac",
+            Some(240),
+        ),
+        // Frames of their own times: the last one lasts.
+        (
+            "slow.mp4",
+            "-f lavfi -i testsrc2=s=320x180:r=2:d=4 -f lavfi -i sine=d=9 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac",
+            Some(8),
+        ),
+        ("one.mp4", "-f lavfi -i testsrc2=s=320x180:r=25:d=0.04 -f lavfi -i sine=d=5 -c:v libx264 -pix_fmt yuv420p -c:a aac", Some(125)),
+    ];
+    for (name, arguments, frames) in sources {
+        let outcome = bench.transcode(&bench.make(arguments, name)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        outcome.check();
+        assert!(outcome.facts.video.stands_ms > 800 && !outcome.ladder.copies_top(), "{name}: {:?}", outcome.facts);
+        let (picture, sound) = (outcome.rendition("180p").playlist.duration_us(), outcome.rendition("audio").playlist.duration_us());
+        assert!(picture.abs_diff(sound) < 100_000, "{name}: a picture of {picture} and sound of {sound} µs");
+        if let Some(frames) = frames {
+            assert!(outcome.key_frames("180p").1.abs_diff(frames) <= 1, "{name}: {} frames", outcome.key_frames("180p").1);
+        }
+    }
 }
 
 #[tokio::test]

@@ -224,6 +224,8 @@ pub(crate) fn facts() -> SourceFacts {
             bit_rate: Some(500_000),
             longest_gop_ms: 2_000,
             open_gop: false,
+            stands_ms: 0,
+            lively_interval_ms: 0,
         },
         audio: None,
     }
