@@ -41,6 +41,7 @@ pub(super) fn basics(kind: Kind, title: String, hidden: bool) -> impl IntoView {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>{title}</title>
+        <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
         {hidden.then(|| view! { <meta name="robots" content="noindex" /> })}
     }
 }

@@ -44,6 +44,7 @@ fn a_title_cannot_break_out_of_the_page() {
         let html = render(&page(kind));
         assert!(html.starts_with("<!DOCTYPE html>"), "{html}");
         assert!(!html.contains("<b>"), "{html}");
+        assert!(html.contains(r#"rel="icon" href="/favicon.svg""#), "a tab of it has a picture");
         let json = html.split_once("id=\"playback\">").expect("the JSON is there").1.split_once("</script>").expect("it ends").0;
         let read: Playback = serde_json::from_str(json).expect("it reads back");
         assert_eq!(read, page(kind).playback);

@@ -72,6 +72,7 @@ fn page(detail: &str) -> String {
     format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"robots\" content=\"noindex\"><title>Not done · Millrace</title>\
+         <link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\">\
          <link rel=\"stylesheet\" href=\"/pkg/player.css\"></head><body class=\"watch-page\"><main class=\"watch-missing\"><h1>Not done</h1>\
          <p>{detail}</p></main></body></html>"
     )

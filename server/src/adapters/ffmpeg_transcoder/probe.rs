@@ -122,7 +122,8 @@ fn facts(container: Container, probed: &Probed, chosen: &Chosen<'_>, scan: &Scan
 fn check_end(container: Container, probed: &Probed, chosen: &Chosen<'_>, scan: &Scan) -> Result<(), TranscodeError> {
     // Only the whole file's length is declared in some containers: then whichever stream ends last counts.
     let (declared, found_us) = match chosen.video.declared_duration() {
-        Some(declared) => (Some(declared), scan.video.length_us()),
+        // Matroska counts from the file's beginning, others from the first frame.
+        Some(declared) => (Some(declared), scan.video.length_us().max(scan.video.end_us())),
         None => {
             let start_us = scan.video.start_us().unwrap_or(0).min(0);
             let end_us = scan.video.end_us().max(scan.audio.as_ref().map_or(i64::MIN, Timeline::end_us));

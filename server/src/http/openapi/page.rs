@@ -10,7 +10,8 @@ use super::{operations::method_name, routes};
 pub(super) fn render(document: &OpenApi) -> String {
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Millrace: the API</title><link rel=\"stylesheet\" href=\"/pkg/millrace.css\"></head><body><main class=\"reference\"><h1>The API</h1>",
+         <title>Millrace: the API</title><link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"/pkg/millrace.css\"></head><body><main class=\"reference\"><h1>The API</h1>",
     );
     for paragraph in document.info.description.as_deref().unwrap_or_default().split("\n\n") {
         let _ = write!(page, "<p>{}</p>", words(paragraph));

@@ -126,6 +126,18 @@ async fn the_last_frame_stands_for_as_long_as_sound_goes_on() {
 }
 
 #[tokio::test]
+async fn a_picture_that_begins_late_is_no_picture_that_ends_early() {
+    let bench = Bench::new().await;
+    let arguments = "-itsoffset 4 -f lavfi -i testsrc2=s=320x180:r=25:d=3 -f lavfi -i sine=d=3 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac \
+                     -fps_mode passthrough";
+    for name in ["late.mkv", "late.mp4"] {
+        let outcome = bench.transcode(&bench.make(arguments, name)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        outcome.check();
+        assert_eq!((outcome.facts.duration_ms, outcome.key_frames("180p").1), (3_000, 75), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn three_frames_in_two_hours_stay_three_frames() {
     let bench = Bench::new().await;
     let file = bench.make(
