@@ -50,7 +50,9 @@ test("a film that browsers do not play is watched while it is encoded, and to it
   await expectToPlay(page);
   // Nothing more comes: it plays what is there, and says what it waits for.
   await video(page).evaluate((element: HTMLVideoElement) => (element.currentTime = element.buffered.end(element.buffered.length - 1) - 1));
-  await expect(page.getByText("The rest is still being processed")).toBeVisible({ timeout: 30_000 });
+  const words = page.getByText("The rest is still being processed");
+  await expect(words).toBeVisible({ timeout: 30_000 });
+  await expect(words, "for eyes as well").not.toHaveCSS("width", "1px");
   const held = await position(page);
   signal(server, "-CONT");
   await expect.poll(() => position(page), { timeout: 60_000, message: "it goes on by itself" }).toBeGreaterThan(held + 2);

@@ -81,7 +81,9 @@ test("its link plays while the upload is on its way, and goes on when more has a
   // Nothing more comes: it plays what is there, and says what it waits for.
   await line(1_000);
   await video(watching).evaluate((element: HTMLVideoElement) => (element.currentTime = element.buffered.end(element.buffered.length - 1) - 1));
-  await expect(watching.getByText("Waiting for the rest of the upload")).toBeVisible({ timeout: 60_000 });
+  const words = watching.getByText("Waiting for the rest of the upload");
+  await expect(words).toBeVisible({ timeout: 60_000 });
+  await expect(words, "for eyes as well").not.toHaveCSS("width", "1px");
   const stalled = await position(watching);
   await line(-1);
   await expect.poll(() => position(watching), { timeout: 90_000, message: "it goes on by itself" }).toBeGreaterThan(stalled + 3);

@@ -60,10 +60,12 @@ fn spinner(store: Store) -> impl IntoView {
         (Layer::Spinner, false) => "Loading".to_owned(),
         _ => String::new(),
     });
+    // What is not over in a moment is told to everybody, the rest to who hears the page alone.
+    let lasts = store.flag(|state| state.waiting || state.media.started && (state.playback.arriving || state.playback.growing));
     view! {
         <div class="player-wait" role="status" hidden=store.flag(|state| state.layer() != Layer::Spinner)>
             <span class="player-spinner" aria-hidden="true"></span>
-            <span class="player-words" data-network=store.flag(|state| state.waiting)>{words}</span>
+            <span class="player-words" data-lasts=lasts>{words}</span>
         </div>
     }
 }
