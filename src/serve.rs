@@ -196,8 +196,8 @@ fn router(state: AppState, sessions: tower_sessions::SessionManagerLayer<session
     let pages = Router::<ServeState>::new()
         .leptos_routes_with_context(&state, page_routes(), context.clone(), document.clone())
         .fallback(leptos_axum::render_app_async_with_context(context, document))
-        // Pages show what is somebody's own: no cache keeps them for somebody else, nor for the way back after signing out.
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")))
+        // Pages show what is somebody's own: no cache keeps them for somebody else.
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(headers::dashboard));
     // Here each byte stands in front of the first picture. From the next level on it costs more than it saves.

@@ -37,7 +37,8 @@ const STOPPED: &str = include_str!("shell/stopped.js");
 
 /// Takes the place of the browser's event stream and lets go of the connection while nobody sees the page: a browser has six connections to a
 /// server without HTTP/2, and pages that have been left and are kept for "Back" hold on to theirs, as do tabs behind others, so that the seventh page
-/// would not come. Whoever listens hears `ready` when it is there again. Here and not in `live.rs`: that the first page's code knew of it made that an
+/// would not come. Whoever listens hears `ready` when it is there again. What is kept is shown only once the server has said that it is still for whoever
+/// comes back. Here and not in `live.rs`: that the first page's code knew of it made that an
 /// eighth larger.
 const STREAMS: &str = include_str!("shell/streams.js");
 

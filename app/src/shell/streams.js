@@ -1,4 +1,15 @@
 (() => {
+  // A browser's way back shows pages as they were left, also to whoever comes after somebody who has signed out. The server says whose they are now.
+  const shown = (is) => (document.documentElement.style.visibility = is ? "" : "hidden");
+  const ask = () => {
+    shown(false);
+    fetch(location.href, { method: "HEAD", cache: "no-store" })
+      .then((answer) => (answer.status === 401 ? location.reload() : shown(true)))
+      .catch(() => shown(true));
+  };
+  if (performance.getEntriesByType("navigation")[0]?.type === "back_forward") ask();
+  addEventListener("pageshow", (event) => event.persisted && ask());
+
   const Stream = EventSource;
   window.EventSource = class extends EventTarget {
     #address;
